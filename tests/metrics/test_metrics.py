@@ -1,0 +1,140 @@
+"""Every registered metric equals a plain loop over the pairs, and says what it is."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tsforecast.metrics.base import Metric, pairs
+from tsforecast.metrics.direction import wilson_interval
+from tsforecast.registry import METRICS
+
+RATED = 40.0
+
+
+def _mean(values):
+    return sum(values) / len(values) if values else math.nan
+
+
+def _r2(rows):
+    mean = _mean([a for a, *_ in rows])
+    spread = sum((a - mean) ** 2 for a, *_ in rows)
+    return 1 - sum((f - a) ** 2 for a, f, *_ in rows) / spread if spread else math.nan
+
+
+def _wape(rows):
+    total = sum(abs(a) for a, *_ in rows)
+    return 100 * sum(abs(f - a) for a, f, *_ in rows) / total if total else math.nan
+
+
+def _direction(rows):
+    return _mean([float((f > last) - (f < last) == (a > last) - (a < last)) for a, f, last, *_ in rows if a != last])
+
+
+ORACLES = {
+    "mae": lambda rows: _mean([abs(f - a) for a, f, *_ in rows]),
+    "rmse": lambda rows: math.sqrt(_mean([(f - a) ** 2 for a, f, *_ in rows])),
+    "nrmse": lambda rows: math.sqrt(_mean([(f - a) ** 2 for a, f, *_ in rows])) / RATED,
+    "mape": lambda rows: _mean([100 * abs(f - a) / abs(a) for a, f, *_ in rows if a != 0]),
+    "smape": lambda rows: _mean([200 * abs(f - a) / (abs(a) + abs(f)) if a or f else 0 for a, f, *_ in rows]),
+    "wape": _wape,
+    "mase": lambda rows: _mean([abs(f - a) / s for a, f, _, s in rows if s > 0]),
+    "rmsse": lambda rows: math.sqrt(_mean([(f - a) ** 2 / s**2 for a, f, _, s in rows if s > 0])),
+    "r2": _r2,
+    "bias": lambda rows: _mean([f - a for a, f, *_ in rows]),
+    "directional_accuracy": _direction,
+}
+
+# Whole numbers meet zeros and ties often, and leave nothing to rounding but the order of the sums.
+value = st.integers(-20, 20).map(float)
+row = st.tuples(st.one_of(value, st.just(math.nan)), value, value, st.sampled_from([0.0, 1.0, 2.5, math.nan]))
+
+
+def make(rows):
+    actual, forecast, last, scale = np.array(rows, dtype=float).reshape(-1, 4).T
+    return pairs(actual, forecast, last=last, scale_abs=scale, scale_sq=scale**2, rated=RATED)
+
+
+def test_every_metric_has_an_oracle():
+    assert set(ORACLES) == set(METRICS)
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(row, max_size=12))
+def test_equals_a_plain_loop(name, rows):
+    known = [r for r in rows if not math.isnan(r[0])]
+    score = METRICS.get(name)().score(make(rows))
+    assert score == pytest.approx(ORACLES[name](known), rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+def test_describes_itself(name):
+    metric = METRICS.get(name)
+    assert issubclass(metric, Metric)
+    assert metric.name == name
+    assert metric.help.endswith(".") and metric.source
+    assert metric.unit in {"target", "%", "1"}
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+@pytest.mark.parametrize("actual", [[], [math.nan, math.nan]])
+def test_nothing_to_score_is_nan_without_a_warning(name, actual):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        metric = METRICS.get(name)()
+        some = pairs(actual, np.ones(len(actual)), last=0.0, scale_abs=1.0, scale_sq=1.0)
+        assert math.isnan(metric.score(some))
+        assert metric.count(some) == 0
+
+
+@pytest.mark.parametrize("name", [n for n in METRICS if METRICS.get(n).smaller_is_better])
+def test_a_loss_is_zero_for_a_perfect_forecast_and_grows_with_the_error(name):
+    metric, actual = METRICS.get(name)(), np.array([1.0, 2.0, 4.0])
+    scale = {"scale_abs": 1.0, "scale_sq": 1.0}
+    assert metric.score(pairs(actual, actual, **scale)) == 0
+    near, far = (metric.score(pairs(actual, actual + by, **scale)) for by in (0.5, 1.0))
+    assert 0 < near < far
+
+
+@pytest.mark.parametrize("name", [n for n in METRICS if METRICS.get(n).smaller_is_better])
+def test_an_exploded_forecast_does_not_vanish_from_the_score(name):
+    metric, scale = METRICS.get(name)(), {"scale_abs": 1.0, "scale_sq": 1.0}
+    one_off, exploded = (pairs([1.0, 2.0], [1.0, worst], **scale) for worst in (3.0, math.inf))
+    assert metric.score(exploded) > metric.score(one_off)
+
+
+def test_mape_counts_only_what_it_can_score():
+    some = pairs([0.0, 2.0, 0.0, 4.0], [1.0, 1.0, 1.0, 4.0])
+    mape = METRICS.get("mape")()
+    assert mape.score(some) == 25.0
+    assert mape.count(some) == 2
+    assert mape.excludes == "zero actuals"
+
+
+def test_nrmse_without_a_rated_value_divides_by_the_range():
+    assert METRICS.get("nrmse")().score(pairs([0.0, 10.0], [1.0, 9.0])) == pytest.approx(0.1)
+
+
+def test_bias_is_positive_when_the_forecast_is_too_high():
+    assert METRICS.get("bias")().score(pairs([1.0, 2.0], [2.0, 4.0])) == 1.5
+
+
+def test_r2_survives_a_large_level():
+    noise = np.random.default_rng(0).normal(size=1000)
+    assert METRICS.get("r2")().score(pairs(1e9 + noise, 1e9 + 0.9 * noise)) == pytest.approx(0.99, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"), [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611)]
+)
+def test_wilson_interval_of_the_literature(hits, n, low, high):
+    # Newcombe 1998, Two-sided confidence intervals for the single proportion, table I, method 3.
+    assert wilson_interval(hits / n, n) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_wilson_interval_of_nothing_is_everything():
+    assert wilson_interval(math.nan, 10) == wilson_interval(0.5, 0) == (0.0, 1.0)

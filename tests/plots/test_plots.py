@@ -1,0 +1,137 @@
+"""Every registered plot draws what it is given, and says so when there is nothing to draw."""
+
+from dataclasses import replace
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tsforecast.errors import UsageError
+from tsforecast.plots.save import save
+from tsforecast.registry import PLOTS
+from tsforecast.scores import Forecasts
+
+HOUR = 3_600_000_000
+HISTORY = [
+    {"step": 1, "train_loss": 1.0, "valid_loss": float("inf"), "is_best": True},
+    {"step": 2, "train_loss": 0.5, "valid_loss": 0.7, "is_best": True},
+    {"step": 3, "train_loss": 0.01, "valid_loss": 0.8, "is_best": False},
+]
+
+
+def make(folds=120, horizon=6, names=("",), clock=True, stride=1, daylight=False):
+    rng = np.random.default_rng(0)
+    cutoff = np.tile(np.arange(folds) * stride, len(names))
+    time = cutoff[:, None] + np.arange(1, horizon + 1)
+    actual = 5 + 4 * np.sin(time / 24 * 2 * np.pi) + rng.normal(0, 0.5, time.shape)
+    actual[rng.random(time.shape) < 0.05] = np.nan
+    last = 5 + 4 * np.sin(cutoff / 24 * 2 * np.pi)
+    unit, start = (HOUR, 1_700_000_000_000_000) if clock else (1, 0)
+    return Forecasts(
+        target="power",
+        unit_time="h",
+        series=np.repeat(np.arange(len(names)), folds),
+        series_names=names,
+        cutoff=start + cutoff * unit,
+        time=start + time * unit,
+        is_clock=clock,
+        actual=actual,
+        forecast=5 + 4 * np.sin(time / 24 * 2 * np.pi),
+        last=last,
+        baselines={
+            "naive": np.repeat(last[:, None], horizon, axis=1),
+            "drift": np.full(time.shape, np.nan),
+            "clear_sky": np.full(time.shape, 5.0),
+        },
+        season_length=24,
+        scale=np.full((len(names), 2), np.nan),
+        daylight=rng.random(time.shape) < 0.5 if daylight else None,
+    )
+
+
+CASES = {
+    "clock, daylight, many pairs": make(folds=1500, daylight=True),
+    "steps, series, gaps between folds": make(names=("a", "b", "c"), folds=20, stride=24, clock=False),
+    "one step ahead": make(horizon=1),
+    "one fold": make(folds=1),
+    "nothing known": replace(make(), actual=np.full((120, 6), np.nan)),
+    "no folds": make().take(np.array([], dtype=np.int64)),
+    "constant and alone": replace(make(), actual=np.ones((120, 6)), forecast=np.ones((120, 6)), baselines={}),
+}
+
+
+@pytest.mark.parametrize("case", list(CASES))
+@pytest.mark.parametrize("name", list(PLOTS))
+def test_draws(name, case):
+    figure = PLOTS.get(name)(CASES[case], HISTORY)
+    assert isinstance(figure, Figure)
+    assert "power" in figure.get_suptitle()
+    figure.draw_without_rendering()  # lays everything out; a warning fails the test
+
+
+def test_training_without_history_says_so():
+    (ax,) = PLOTS.get("training")(make(), []).axes
+    assert [text.get_text() for text in ax.texts] == ["nothing was trained step by step"]
+
+
+def test_training_marks_the_step_that_was_kept():
+    (ax,) = PLOTS.get("training")(make(), HISTORY).axes
+    assert "kept: step 2" in [line.get_label() for line in ax.lines]
+
+
+def test_horizon_draws_the_error_of_every_step():
+    f = make()
+    (ax,) = PLOTS.get("horizon")(f).axes
+    (line,) = [line for line in ax.lines if line.get_label() == "forecast"]
+    assert np.allclose(line.get_ydata(), np.nanmean(np.abs(f.forecast - f.actual), axis=0))
+
+
+def test_forecasts_shows_known_history_before_the_cutoff():
+    f = make()
+    ax = PLOTS.get("forecasts")(f).axes[0]
+    actual, forecast = (next(line for line in ax.lines if line.get_label() == name) for name in ("actual", "forecast"))
+    assert len(actual.get_xdata()) > 2 * len(forecast.get_xdata())
+    assert np.all(np.diff(np.asarray(actual.get_xdata()).astype(np.int64)) == HOUR)
+    best = [line.get_label() for line in ax.lines if "baseline" in line.get_label()]
+    assert best == ["best baseline (naive)"]
+
+
+def test_drawing_leaves_pyplot_and_its_settings_alone():
+    before = dict(matplotlib.rcParams)
+    for name in PLOTS:
+        PLOTS.get(name)(make(folds=30), HISTORY)
+    assert dict(matplotlib.rcParams) == before
+
+
+# ------------------------------------------------------------------------------------------------------------ saving
+
+
+@pytest.mark.parametrize(("suffix", "magic"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PDF", b"%PDF")])
+def test_format_by_suffix_and_same_bytes_every_time(suffix, magic, tmp_path):
+    files = [tmp_path / f"{i}{suffix}" for i in range(2)]
+    for file in files:
+        save(PLOTS.get("training")(make(), HISTORY), str(file))
+    assert files[0].read_bytes().startswith(magic)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_another_suffix_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"choose from \.png, \.svg, \.pdf"):
+        save(Figure(), tmp_path / "plot.bmp")
+
+
+def test_a_missing_folder_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="No such file"):
+        save(Figure(), tmp_path / "missing" / "plot.png")
+
+
+def test_a_failure_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
+    file = tmp_path / "plot.png"
+    file.write_bytes(b"old")
+    monkeypatch.setattr(
+        Figure, "savefig", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
+    with pytest.raises(UsageError, match="No space left"):
+        save(Figure(), file)
+    assert [(f.name, f.read_bytes()) for f in tmp_path.iterdir()] == [("plot.png", b"old")]

@@ -1,0 +1,207 @@
+"""Backpropagation: optimizers, schedules, sampling, truncation, curriculum, teacher forcing."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from tsforecast.config import make
+from tsforecast.errors import UsageError
+from tsforecast.models.base import Dims
+from tsforecast.trainers.backprop import OPTIMIZERS, Backprop, BackpropConfig
+from tsforecast.trainers.objective import Objective
+from tsforecast.trainers.schedules import SCHEDULES
+
+DIMS = Dims(lags=6, horizon=4, season_length=8)
+RECURSIVE = {"hidden": 4, "layers": 2, "dropout": 0.3, "decoder": "recursive"}
+
+
+def trainer(**options):
+    return Backprop(make(BackpropConfig, {"steps": 4, "batch_size": 16, "learning_rate": 0.01} | options))
+
+
+def same(a, b):
+    return all(np.array_equal(a[k], b[k]) for k in a)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spy(Objective):
+    """Notes what the trainer asks for."""
+
+    seen: list = dataclasses.field(default_factory=list)
+
+    def batch(self, rows):
+        self.seen.append({"rows": rows.tolist()})
+        return super().batch(rows)
+
+    def train_loss(self, ops, params, batch, *, teacher=None, steps=0):
+        self.seen[-1] |= {"teacher": float(teacher.mean()), "steps": steps}
+        return super().train_loss(ops, params, batch, teacher=teacher, steps=steps)
+
+
+def spy(objective):
+    return Spy(**{f.name: getattr(objective, f.name) for f in dataclasses.fields(objective)})
+
+
+@pytest.fixture
+def watched(network, make_objective):
+    """Train a recursive gru; return what was asked for, per update."""
+
+    def run(**options):
+        net = network("gru", DIMS, {"hidden": 3, "decoder": "recursive"})
+        objective = spy(make_objective(net))
+        list(trainer(**options).fit(objective, net.init(np.random.default_rng(0)), seed=0))
+        return objective.seen, objective.n_train
+
+    return run
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_resuming_is_exact(optimizer, schedule, network, make_objective):
+    net = network("narx", DIMS, {"hidden": (3,)})
+    objective, params = make_objective(net, rows=80), net.init(np.random.default_rng(0))
+    options = {"optimizer": optimizer, "schedule": schedule, "steps": 8, "batch_size": 32, "weight_decay": 0.01}
+    whole, broken, resumed = (trainer(**options) for _ in range(3))
+    list(whole.fit(objective, params, seed=0))
+    list(itertools.islice(broken.fit(objective, params, seed=0), 5))
+    list(resumed.fit(objective, params, seed=9, state=broken.state()))
+    assert same(whole.params, resumed.params)
+    assert not same(whole.params, broken.params)
+
+
+def test_resuming_is_exact_with_dropout_and_a_teacher(network, make_objective):
+    net = network("gru", DIMS, RECURSIVE, "revin")
+    objective, params = make_objective(net, rows=80), net.init(np.random.default_rng(0))
+    whole, broken, resumed = (trainer(epoch_size=20) for _ in range(3))
+    list(whole.fit(objective, params, seed=0))
+    list(itertools.islice(broken.fit(objective, params, seed=0), 2))
+    list(resumed.fit(objective, params, seed=0, state=broken.state()))
+    assert same(whole.params, resumed.params)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_lowers_the_loss(optimizer, network, make_objective):
+    net = network("narx", DIMS, {"hidden": (4,)}, "last")
+    objective, params = make_objective(net), net.init(np.random.default_rng(0))
+    rate = {"adadelta": 1.0, "sgd": 0.05}.get(optimizer, 0.01)
+    chosen = trainer(optimizer=optimizer, learning_rate=rate, schedule="constant", steps=8, nesterov=optimizer == "sgd")
+    losses = [progress.train_loss for progress in chosen.fit(objective, params, seed=0)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_one_update_of_plain_sgd_is_the_gradient(network, make_objective):
+    """w - rate * dL/dw over all windows, by torch's own autograd on the closed form of a linear forecast."""
+    net = network("linear", DIMS)
+    objective, params = make_objective(net), net.init(np.random.default_rng(0))
+    options = {"optimizer": "sgd", "momentum": 0, "schedule": "constant", "steps": 1, "clip": 0}
+    sgd = trainer(**options, batch_size=objective.n_train, learning_rate=0.1)
+    next(sgd.fit(objective, params, seed=0))
+    series = torch.tensor(objective.tables.target[:, 0]).unfold(0, 10, 1)[: objective.n_train]
+    weight = torch.tensor(params["weight"], requires_grad=True)
+    loss = ((series[:, :6] @ weight - series[:, 6:]) ** 2).mean()
+    loss.backward()
+    np.testing.assert_allclose(sgd.params["weight"], params["weight"] - 0.1 * weight.grad.numpy(), atol=1e-6)
+
+
+def test_clipping_bounds_the_update(network, make_objective):
+    net = network("linear", DIMS)
+    objective, params = make_objective(net), net.init(np.random.default_rng(0))
+    options = {"optimizer": "sgd", "momentum": 0, "schedule": "constant", "steps": 1}
+    chosen = trainer(**options, batch_size=objective.n_train, learning_rate=1.0, clip=0.01)
+    next(chosen.fit(objective, params, seed=0))
+    moved = sum(float(((chosen.params[k] - v) ** 2).sum()) for k, v in params.items())
+    assert moved**0.5 == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize(("size", "batches"), [(30, 4), (20, 3), (1000, 11)])
+def test_a_step_draws_epoch_size_windows(size, batches, watched):
+    seen, windows = watched(epoch_size=size, batch_size=8, steps=2)
+    epochs = [[row for batch in half for row in batch["rows"]] for half in (seen[:batches], seen[batches:])]
+    assert all(len(rows) == min(size, windows) for rows in epochs)
+    assert all(0 <= row < windows for rows in epochs for row in rows)
+    assert epochs[0] != epochs[1]
+    if windows <= 4 * size:
+        assert all(len(set(rows)) == len(rows) for rows in epochs)
+
+
+def test_truncation_at_the_window_is_no_truncation(network, make_objective):
+    net = network("lstm", DIMS, {"hidden": 4, "layers": 2})
+
+    def run(truncate):
+        chosen = trainer(truncate=truncate, steps=2)
+        list(chosen.fit(make_objective(net), net.init(np.random.default_rng(0)), seed=0))
+        return chosen.params
+
+    full = run(0)
+    assert same(run(DIMS.lags), full)
+    assert same(run(DIMS.lags + 5), full)
+    assert not same(run(2), full)
+
+
+def test_the_curriculum_grows_to_the_whole_horizon(watched):
+    seen, _ = watched(curriculum=0.5, steps=8)
+    steps = [update["steps"] or DIMS.horizon for update in seen]
+    assert steps[0] == 1
+    assert steps == sorted(steps)
+    assert set(steps) == {1, 2, 3, 4}
+    assert all(update["steps"] == 0 for update in seen[len(seen) // 2 :])
+    assert all(update["steps"] == 0 for update in watched()[0])
+
+
+def test_teacher_forcing_fades_as_scheduled(watched):
+    shares = [update["teacher"] for update in watched(steps=10)[0]]
+    assert shares[0] == 1
+    assert shares[-1] < 0.2
+    assert np.polyfit(np.arange(len(shares)), shares, 1)[0] * len(shares) == pytest.approx(-1, abs=0.2)
+    for chance in (0.0, 1.0):
+        seen, _ = watched(teacher_forcing=chance, teacher_forcing_end=chance)
+        assert all(update["teacher"] == chance for update in seen)
+
+
+def test_the_time_budget_shortens_the_schedule(network, make_objective):
+    """A consumer that says that all of the time is spent gets the last learning rate of the cosine."""
+    net = network("narx", DIMS, {"hidden": (3,)})
+    objective, params = make_objective(net), net.init(np.random.default_rng(0))
+    chosen = trainer(optimizer="sgd", momentum=0, steps=50, learning_rate=0.1)
+    stream = chosen.fit(objective, params, seed=0)
+    moves, before = [], params
+    next(stream)
+    for spent in (0.0, 1.0):
+        before = chosen.params
+        stream.send(spent)
+        moves.append(sum(float(np.abs(chosen.params[k] - v).sum()) for k, v in before.items()))
+    assert moves[1] < 0.1 * moves[0]
+
+
+def test_divergence_is_infinite(network, make_objective):
+    net = network("narx", DIMS, {"hidden": (4,), "activation": "relu"})
+    objective, params = make_objective(net), net.init(np.random.default_rng(0))
+    chosen = trainer(optimizer="sgd", learning_rate=1e6, clip=0, schedule="constant")
+    losses = [progress.train_loss for progress in chosen.fit(objective, params, seed=0)]
+    assert losses[-1] == np.inf
+
+
+def test_nesterov_without_momentum_is_refused():
+    with pytest.raises(UsageError, match="nesterov"):
+        trainer(optimizer="sgd", nesterov=True, momentum=0)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_stay_between_0_and_1(name):
+    factors = [SCHEDULES[name](share, waiting) for share in np.linspace(0, 1.2, 25) for waiting in range(12)]
+    assert all(0 < factor <= 1 for factor in factors)
+
+
+def test_schedules_at_their_corners():
+    assert SCHEDULES["constant"](0.7, 5) == 1
+    assert SCHEDULES["cosine"](0, 0) == pytest.approx(1)
+    assert SCHEDULES["cosine"](1, 0) == pytest.approx(0.01)
+    assert [SCHEDULES["plateau"](0, waiting) for waiting in (0, 2, 3, 6)] == [1, 1, 0.5, 0.25]
+    assert SCHEDULES["one_cycle"](0, 0) == pytest.approx(0.04)
+    assert SCHEDULES["one_cycle"](0.3, 0) == pytest.approx(1)
+    assert SCHEDULES["one_cycle"](1, 0) == pytest.approx(1e-4)

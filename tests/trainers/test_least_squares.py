@@ -1,0 +1,83 @@
+"""Ridge regression in closed form equals NumPy's least squares and scikit-learn's ridge."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tsforecast.config import make
+from tsforecast.data.window import Tables
+from tsforecast.errors import UsageError
+from tsforecast.models.base import Dims
+from tsforecast.trainers import least_squares
+from tsforecast.trainers.least_squares import LeastSquares, LeastSquaresConfig
+
+DIMS = Dims(lags=4, horizon=3, targets=2, past=1, future=1)
+
+
+def noise(rows=150):
+    rng = np.random.default_rng(0)
+    return Tables(
+        target=rng.normal(3, 1, size=(rows, 2)).astype(np.float32),
+        covariates=rng.normal(-2, 2, size=(rows, 2)).astype(np.float32),
+        static=np.zeros((1, 0), np.float32),
+        series=np.zeros(rows, np.int32),
+        phase=np.zeros(rows, np.int32),
+        past=1,
+    )
+
+
+@pytest.fixture
+def objective(network, make_objective):
+    return make_objective(network("linear", DIMS), rows=150, tables=noise())
+
+
+def fitted(objective, *ridge):
+    trainer = LeastSquares(make(LeastSquaresConfig, {"ridge": ridge}))
+    size = objective.design(np.arange(1))[0].shape[1]
+    start = {"weight": np.zeros((size, 6), np.float32), "bias": np.zeros(6, np.float32)}
+    return trainer, list(trainer.fit(objective, start, seed=0))
+
+
+def test_without_a_penalty_it_is_least_squares(objective):
+    trainer, (progress,) = fitted(objective, 0)
+    x, y = objective.design(np.arange(objective.n_train))
+    with_one = np.concatenate([x, np.ones((len(x), 1))], 1).astype(np.float64)
+    expected = np.linalg.lstsq(with_one, y.astype(np.float64), rcond=None)[0]
+    np.testing.assert_allclose(trainer.params["weight"], expected[:-1], atol=1e-5)
+    np.testing.assert_allclose(trainer.params["bias"], expected[-1], atol=1e-5)
+    assert progress.train_loss == pytest.approx(np.mean((with_one @ expected - y) ** 2), rel=1e-6)
+
+
+@pytest.mark.parametrize("penalty", [1e-3, 0.1, 10.0])
+def test_with_a_penalty_it_is_ridge(penalty, objective):
+    from sklearn.linear_model import Ridge
+
+    trainer, _ = fitted(objective, penalty)
+    x, y = (part.astype(np.float64) for part in objective.design(np.arange(objective.n_train)))
+    expected = Ridge(alpha=penalty * x.var(0).mean() * len(x)).fit(x, y)
+    np.testing.assert_allclose(trainer.params["weight"], expected.coef_.T, atol=1e-5)
+    np.testing.assert_allclose(trainer.params["bias"], expected.intercept_, atol=1e-4)
+
+
+def test_chunks_add_up(objective, monkeypatch):
+    whole, _ = fitted(objective, 0.01)
+    monkeypatch.setattr(least_squares, "CHUNK", 7)
+    parts, _ = fitted(objective, 0.01)
+    np.testing.assert_allclose(parts.params["weight"], whole.params["weight"], atol=1e-6)
+
+
+def test_collinear_features_are_no_obstacle(network, make_objective):
+    tables = noise()
+    tables = dataclasses.replace(tables, covariates=np.repeat(tables.target[:, :1], 2, axis=1))
+    objective = make_objective(network("linear", DIMS), rows=150, tables=tables)
+    _, steps = fitted(objective, 0, 1e-6)
+    assert all(np.isfinite([step.train_loss, step.valid_loss]).all() for step in steps)
+
+
+def test_a_model_that_is_not_linear_is_refused(network, make_objective):
+    net = network("gru", DIMS, {"hidden": 3})
+    with pytest.raises(UsageError, match="linear in its parameters"):
+        next(LeastSquares(LeastSquaresConfig()).fit(make_objective(net), {}, seed=0))

@@ -1,0 +1,131 @@
+"""What every registered trainer promises: progress, the best step, NaN as inf, its own randomness, exact resuming."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from tsforecast import checkpoint as checkpoints
+from tsforecast.checkpoint import Checkpoint
+from tsforecast.config import make
+from tsforecast.models.base import Dims
+from tsforecast.registry import TRAINERS
+
+DIMS = Dims(lags=6, horizon=3, past=1, future=1, season_length=8)
+MODEL = {"none": ("drift", {}), "least_squares": ("linear", {})}  # what a trainer can fit; any other fits a NARX
+OPTIONS = {"backprop": {"steps": 6, "batch_size": 16, "learning_rate": 0.01}}
+LEARNING = [name for name in TRAINERS if name != "none"]
+
+
+@pytest.fixture
+def setting(network, make_objective):
+    """Give a fresh trainer, its objective and the parameters it starts from."""
+
+    def build(name):
+        model, options = MODEL.get(name, ("narx", {"hidden": (4,)}))
+        net = network(model, DIMS, options, "last")
+        cls = TRAINERS.get(name)
+        trainer = cls(make(cls.Config, OPTIONS.get(name, {})))
+        return trainer, make_objective(net), net.init(np.random.default_rng(0))
+
+    return build
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize("name", list(TRAINERS))
+def test_progress_is_told_step_by_step(name, setting):
+    trainer, objective, params = setting(name)
+    best, seconds = math.inf, 0.0
+    for count, progress in enumerate(trainer.fit(objective, params, seed=0), start=1):
+        assert progress.step == count
+        assert progress.is_best == (progress.valid_loss < best)
+        assert progress.seconds >= seconds
+        assert progress.valid_loss == pytest.approx(objective.valid_loss(trainer.params), rel=1e-4)
+        best, seconds = min(best, progress.valid_loss), progress.seconds
+    assert count >= 1
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_the_loss_falls(name, setting):
+    trainer, objective, params = setting(name)
+    before = objective.valid_loss(params)
+    steps = list(trainer.fit(objective, params, seed=0))
+    assert min(step.valid_loss for step in steps) < 0.7 * before
+    assert steps[-1].train_loss <= steps[0].train_loss or name == "least_squares"  # its penalties grow
+
+
+@pytest.mark.parametrize("name", list(TRAINERS))
+def test_params_are_arrays_of_their_own(name, setting):
+    """What was best stays as it was while training goes on, and the start is not written to."""
+    trainer, objective, params = setting(name)
+    start = {k: v.copy() for k, v in params.items()}
+    kept = []
+    for _ in trainer.fit(objective, params, seed=0):
+        taken = trainer.params
+        kept.append((taken, {k: v.copy() for k, v in taken.items()}))
+    assert same(params, start)
+    for taken, copy in kept:
+        assert same(taken, copy)
+        assert taken.keys() == start.keys()
+        assert all(v.dtype == np.float32 and v.shape == start[k].shape for k, v in taken.items())
+
+
+@pytest.mark.parametrize("name", list(TRAINERS))
+def test_a_loss_that_is_no_number_is_infinite(name, setting):
+    trainer, objective, params = setting(name)
+    sick = dataclasses.replace(objective, forecast=lambda *given: objective.forecast(*given) * math.nan)
+    for progress in itertools.islice(trainer.fit(sick, params, seed=0), 3):
+        assert progress.valid_loss == math.inf
+        assert not math.isnan(progress.train_loss)
+        assert not progress.is_best
+
+
+@pytest.mark.parametrize("name", list(TRAINERS))
+def test_global_random_state_is_untouched(name, setting):
+    trainer, objective, params = setting(name)
+    before = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002 - the old, global one
+    list(trainer.fit(objective, params, seed=0))
+    assert random.getstate() == before[0]
+    assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+@pytest.mark.parametrize("name", list(TRAINERS))
+def test_the_seed_decides_the_outcome(name, setting):
+    def run(seed):
+        trainer, objective, params = setting(name)
+        losses = [progress.valid_loss for progress in trainer.fit(objective, params, seed=seed)]
+        return trainer.params, losses
+
+    first, second = run(3), run(3)
+    assert same(first[0], second[0])
+    assert first[1] == second[1]
+
+
+@pytest.mark.parametrize("name", list(TRAINERS))
+def test_a_resumed_run_is_the_unbroken_one(name, setting, tmp_path):
+    """The state goes through a checkpoint file, as it does when a run is interrupted."""
+    whole, objective, params = setting(name)
+    expected = list(whole.fit(objective, params, seed=1))
+    if len(expected) < 2:
+        pytest.skip("one step cannot be interrupted in the middle")
+    broken, objective, params = setting(name)
+    early = list(itertools.islice(broken.fit(objective, params, seed=1), len(expected) // 2))
+    path = tmp_path / "run.resume"
+    checkpoints.save(path, Checkpoint("same", broken.state(), broken.params, [], 0))
+    resumed, objective, params = setting(name)
+    late = list(resumed.fit(objective, params, seed=1, state=dict(checkpoints.load(path, "same").trainer)))
+    assert [p.step for p in early + late] == [p.step for p in expected]
+    assert [p.train_loss for p in early + late] == [p.train_loss for p in expected]
+    assert [p.is_best for p in early + late] == [p.is_best for p in expected]
+    assert same(resumed.params, whole.params)
+    assert late[-1].seconds >= early[-1].seconds

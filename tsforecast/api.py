@@ -1,0 +1,132 @@
+"""The Python face: the same five acts as the command line, with data frames in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tsforecast.artifact import Artifact, Fingerprint
+from tsforecast.artifact import load as load_artifact
+from tsforecast.artifact import save as save_artifact
+from tsforecast.config import ColumnOptions, FitOptions, Layer, ReadOptions, Settings, resolve
+from tsforecast.data.clock import parse_time
+from tsforecast.data.read import read
+from tsforecast.domains import find_domain
+from tsforecast.evaluation import Evaluation
+from tsforecast.evaluation import evaluate as score
+from tsforecast.fitting import fit, prepare
+from tsforecast.prediction import predict as forecast
+from tsforecast.prediction import read_frame, read_future
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Source = str | Path | pd.DataFrame | Sequence[str | Path]
+
+KNOWN = (ReadOptions, ColumnOptions, FitOptions)
+
+
+def train(
+    data: Source,
+    target: str | Sequence[str],
+    *,
+    model_options: Mapping[str, Any] | None = None,
+    trainer_options: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Artifact:
+    """Fit a forecaster.
+
+    Args:
+        data: A data frame with a time column, or a file or several.
+        target: Column or columns to forecast.
+        model_options: Options of the model, as ``--set model.`` takes them.
+        trainer_options: Options of the trainer, likewise.
+        **options: Any flag of ``tsforecast train``: ``horizon=24``, ``model="lstm"``, ``test="0.2"``.
+
+    Returns:
+        What :func:`save` writes and :func:`predict` and :func:`evaluate` take.
+
+    Raises:
+        UsageError: An option is wrong.
+        DataError: The data cannot be used.
+        TrainingError: Training diverged.
+    """
+    settings = _settings({"target": target, **options}, model_options, trainer_options)
+    columns, read_options, chosen = (settings.build(c) for c in (ColumnOptions, ReadOptions, FitOptions))
+    task = prepare(read(_sources(data), read_options), columns, read_options, chosen, settings.model, settings.trainer)
+    forecaster = fit(task).forecaster
+    return Artifact(forecaster, Fingerprint.of(forecaster, task.example()), {})
+
+
+def predict(
+    artifact: Artifact,
+    data: Source,
+    *,
+    horizon: int = 0,
+    at: str = "",
+    future_data: Source | None = None,
+    include_history: int = 0,
+    **options: Any,
+) -> pd.DataFrame:
+    """Forecast what follows the last row of every series; see ``tsforecast predict``.
+
+    Returns:
+        The columns that the command prints; the time column holds the input's own texts.
+    """
+    import pandas as pd
+
+    forecaster, read_options = artifact.forecaster, _settings(options).build(ReadOptions)
+    frame, _ = read_frame(
+        forecaster, read(_sources(data), read_options, columns=forecaster.source_columns), read_options
+    )
+    future = None
+    if future_data is not None:
+        future = read_future(forecaster, read(_sources(future_data), read_options), read_options)
+    moment = parse_time(at, frame.clock) if at else None
+    made = forecast(forecaster, frame, horizon=horizon, at=moment, future=future)
+    return pd.DataFrame(made.columns(frame.clock, include_history))
+
+
+def evaluate(artifact: Artifact, data: Source, *, metrics: Sequence[str] = (), **options: Any) -> Evaluation:
+    """Score on rows that training has not seen; see ``tsforecast evaluate``.
+
+    Args:
+        artifact: From :func:`train` or :func:`load`.
+        data: History and the rows to score.
+        metrics: Registered names; all by default.
+        **options: ``horizon``, ``stride``, ``n_windows``, ``in_sample`` and the options of reading.
+    """
+    span = {k: options.pop(k) for k in ("horizon", "stride", "n_windows", "in_sample") if k in options}
+    forecaster, read_options = artifact.forecaster, _settings(options).build(ReadOptions)
+    frame, _ = read_frame(
+        forecaster, read(_sources(data), read_options, columns=forecaster.source_columns), read_options
+    )
+    return score(forecaster, frame, metrics=metrics, **span)
+
+
+def save(artifact: Artifact, path: str | Path) -> None:
+    """Write a model file, atomically."""
+    save_artifact(Path(path), artifact.forecaster, artifact.fingerprint)
+
+
+def load(path: str | Path) -> Artifact:
+    """Read a model file.
+
+    Raises:
+        ModelFileError: Missing, damaged or from a newer version.
+    """
+    return load_artifact(Path(path))
+
+
+def _settings(
+    top: Mapping[str, Any], model: Mapping[str, Any] | None = None, trainer: Mapping[str, Any] | None = None
+) -> Settings:
+    layers = [Layer("argument", top, model or {}, trainer or {})]
+    if top.get("domain"):
+        layers.append(Layer("domain", find_domain(top["domain"]).settings))
+    return resolve(layers, KNOWN)
+
+
+def _sources(data: Any) -> list[Any]:
+    return list(data) if isinstance(data, (list, tuple)) else [data]

@@ -1,0 +1,226 @@
+"""The model file: one ``.safetensors`` file, tensors plus one JSON document, no pickle, written atomically.
+
+Layout: the tensors ``param/...``, ``scaler/...``, ``memory/...`` and ``fingerprint/...``; under the metadata key
+``tsforecast`` a JSON document with the format version, the resolved options, the data contract, the training history,
+versions and a SHA-256 checksum of everything else. Loading needs NumPy only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforecast.config import FitOptions, make
+from tsforecast.data.build import Schema
+from tsforecast.data.clock import Clock
+from tsforecast.data.freq import Freq
+from tsforecast.data.scale import Scaler
+from tsforecast.defaults import Shape
+from tsforecast.errors import ModelFileError
+from tsforecast.files import write_atomically
+from tsforecast.forecaster import Forecaster, Memory
+from tsforecast.models.base import Inputs
+from tsforecast.models.normalize import roll_out
+from tsforecast.ops.numpy_ops import NumpyOps
+from tsforecast.reference import NightTable
+
+FORMAT = 1
+KEY = "tsforecast"
+TOLERANCE = (
+    1e-4  # of the replayed fingerprint, in scaled units: room for another processor's rounding, for nothing else
+)
+
+Tensors = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """A window with its forecast, stored to be replayed.
+
+    Attributes:
+        inputs: The window, the arrays of ``models.base.Inputs`` with B = 1.
+        forecast: (1, H, T, Q) in scaled units.
+    """
+
+    inputs: Inputs
+    forecast: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, forecaster: Forecaster, inputs: Inputs) -> Fingerprint:
+        """Forecast a window and remember the outcome."""
+        out = roll_out(NumpyOps(), forecaster.network, dict(forecaster.params), inputs, forecaster.shape.horizon)
+        return cls(inputs, np.ascontiguousarray(out))
+
+    def deviation(self, forecaster: Forecaster) -> float:
+        """Replay the window; return the largest difference from the stored forecast, in scaled units."""
+        again = Fingerprint.of(forecaster, self.inputs)
+        return float(np.abs(again.forecast - self.forecast).max())
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a model file holds.
+
+    Attributes:
+        forecaster: The fitted forecaster.
+        fingerprint: For ``info --verify``.
+        document: The JSON document, for ``info``.
+    """
+
+    forecaster: Forecaster
+    fingerprint: Fingerprint
+    document: Mapping[str, Any]
+
+
+# ---------------------------------------------------------------------------------------------------------- writing
+
+
+def save(path: Path, forecaster: Forecaster, fingerprint: Fingerprint) -> None:
+    """Write a model file atomically.
+
+    Raises:
+        UsageError: The folder cannot be written to.
+    """
+    from safetensors.numpy import save as pack
+
+    tensors = {name: np.ascontiguousarray(value) for name, value in _tensors(forecaster, fingerprint).items()}
+    document = _document(forecaster)
+    document["checksum"] = _checksum(document, tensors)
+    write_atomically(path, pack(tensors, metadata={KEY: json.dumps(document)}))
+
+
+def _tensors(forecaster: Forecaster, fingerprint: Fingerprint) -> Tensors:
+    memory = forecaster.memory
+    tensors: Tensors = {f"param/{k}": v for k, v in forecaster.params.items()}
+    for name, scaler in (("scaler", forecaster.scaler), ("static_scaler", forecaster.static_scaler)):
+        tensors |= {f"{name}/center": scaler.center, f"{name}/spread": scaler.spread}
+    tensors |= {f"memory/{name}": getattr(memory, name) for name in ("last_seen", "scale", "slope", "ranges")}
+    if memory.night is not None:
+        tensors["memory/night"] = memory.night.dark
+    for field in dataclasses.fields(Inputs):
+        tensors[f"fingerprint/{field.name}"] = np.asarray(getattr(fingerprint.inputs, field.name))
+    tensors["fingerprint/forecast"] = fingerprint.forecast
+    return tensors
+
+
+def _document(forecaster: Forecaster) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "options": dataclasses.asdict(forecaster.options),
+        "model_options": dict(forecaster.model_options),
+        "trainer_options": dict(forecaster.trainer_options),
+        "shape": dataclasses.asdict(forecaster.shape),
+        "schema": forecaster.schema.to_json(),
+        "freq": dataclasses.asdict(forecaster.freq),
+        "clock": forecaster.clock.to_json(),
+        "series": list(forecaster.memory.series),
+        "rows": forecaster.memory.rows,
+        "history": [dict(record) for record in forecaster.history],
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version()} | {n: _version(n) for n in ("tsforecast", "numpy", "torch")},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _checksum(document: Mapping[str, Any], tensors: Tensors) -> str:
+    plain = {k: v for k, v in document.items() if k != "checksum"}
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name}{value.dtype}{value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
+
+
+# ---------------------------------------------------------------------------------------------------------- reading
+
+
+def load(path: Path) -> Artifact:
+    """Read a model file and check that it is whole.
+
+    Raises:
+        ModelFileError: Missing, truncated, tampered with, not a model file, or from a newer version.
+    """
+    tensors, document = _unpack(path)
+    if document.get("format", 0) > FORMAT:
+        raise ModelFileError(
+            f"{path} has format {document['format']}, this version reads up to {FORMAT}",
+            hint="upgrade tsforecast (pip install -U tsforecast)",
+        )
+    if document.get("checksum") != _checksum(document, tensors):
+        raise ModelFileError(f"{path} was changed after it was written: its checksum is wrong", hint="train it again")
+    try:
+        forecaster = _forecaster(tensors, document)
+        inputs = Inputs(**{f.name: tensors[f"fingerprint/{f.name}"] for f in dataclasses.fields(Inputs)})
+        return Artifact(forecaster, Fingerprint(inputs, tensors["fingerprint/forecast"]), document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"{path} lacks something a model file must have: {error}", hint="train it again"
+        ) from error
+
+
+def _unpack(path: Path) -> tuple[Tensors, dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        raise ModelFileError(
+            f"{path}: no such model file", hint="make one with `tsforecast train DATA -t COLUMN -o MODEL`"
+        )
+    if path.is_dir():
+        raise ModelFileError(f"{path} is a folder, not a model file")
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError):
+        raise ModelFileError(f"{path} is not a model file, or only part of one", hint="train it again") from None
+    if KEY not in metadata:
+        raise ModelFileError(f"{path} is a safetensors file, but not one that tsforecast wrote")
+    try:
+        document = json.loads(metadata[KEY])
+    except ValueError:
+        raise ModelFileError(f"{path}: its description is damaged", hint="train it again") from None
+    return tensors, document
+
+
+def _forecaster(tensors: Tensors, document: Mapping[str, Any]) -> Forecaster:
+    shape = dict(document["shape"])
+    shape["lag_set"] = tuple(shape["lag_set"])
+    night = NightTable(tensors["memory/night"]) if "memory/night" in tensors else None
+    memory = Memory(
+        series=tuple(document["series"]),
+        **{name: tensors[f"memory/{name}"] for name in ("last_seen", "scale", "slope", "ranges")},
+        night=night,
+        rows=document["rows"],
+    )
+    return Forecaster(
+        options=make(FitOptions, document["options"]),
+        model_options=document["model_options"],
+        trainer_options=document["trainer_options"],
+        shape=Shape(**shape),
+        schema=Schema.from_json(document["schema"]),
+        freq=Freq(**document["freq"]),
+        clock=Clock.from_json(document["clock"]),
+        scaler=Scaler(tensors["scaler/center"], tensors["scaler/spread"]),
+        static_scaler=Scaler(tensors["static_scaler/center"], tensors["static_scaler/spread"]),
+        params={k.removeprefix("param/"): v for k, v in tensors.items() if k.startswith("param/")},
+        memory=memory,
+        history=document["history"],
+    )

@@ -1,0 +1,226 @@
+"""Rolling-origin forecasts over the rows that a forecaster has not seen: every cutoff, one batched pass, no refit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforecast.data.frame import Frame
+from tsforecast.domains import DOMAINS
+from tsforecast.errors import DataError
+from tsforecast.forecaster import Ahead, Forecaster, rows_at
+from tsforecast.models.base import Inputs
+from tsforecast.models.naive import Drift, Naive, SeasonalNaive
+from tsforecast.ops.numpy_ops import NumpyOps
+from tsforecast.reference import clear_sky_persistence, climatology
+from tsforecast.scores import Forecasts
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Forecasts at every cutoff of the scored rows.
+
+    Attributes:
+        forecasts: One per target, with actual values and baselines.
+        scored: Rows that at least one forecast covers.
+        unscored: Rows of the span that none covers (no complete lags before them).
+    """
+
+    forecasts: tuple[Forecasts, ...]
+    scored: int
+    unscored: int
+
+
+def backtest(
+    forecaster: Forecaster,
+    frame: Frame,
+    *,
+    horizon: int = 0,
+    stride: int = 1,
+    n_windows: int = 0,
+    in_sample: bool = False,
+) -> Backtest:
+    """Forecast from every cutoff whose horizon lies in the rows after those that training saw.
+
+    Args:
+        forecaster: Fitted.
+        frame: Series with the rows to score; earlier rows serve as lags.
+        horizon: Steps; the forecaster's own by default.
+        stride: Steps between two cutoffs.
+        n_windows: Only the last so many cutoffs per series; 0 for all.
+        in_sample: Score all rows, also those that training saw.
+
+    Raises:
+        DataError: No rows to score.
+    """
+    horizon = horizon or forecaster.shape.horizon
+    first = _first_rows(forecaster, frame, in_sample)
+    cutoffs = _cutoffs(forecaster, frame, first, horizon, stride, n_windows)
+    if not len(cutoffs):
+        raise _nothing_to_score(forecaster, frame, first, horizon)
+    time, values = forecaster.forecast(frame, cutoffs, horizon)
+    rows = Ahead(frame, cutoffs, horizon).rows
+    base = baselines(forecaster, frame, cutoffs, horizon)
+    made = tuple(
+        _one_target(forecaster, frame, cutoffs, t, time, rows, values, base) for t in range(forecaster.targets)
+    )
+    made = tuple(_with_domain(forecaster, frame, cutoffs, first, f, t) for t, f in enumerate(made))
+    in_span = np.concatenate([np.arange(a, b) for a, b in zip(first, frame.bounds[1:], strict=True)])
+    known = in_span[np.isfinite(frame.values[in_span, : forecaster.targets]).any(axis=1)]
+    covered = len(np.intersect1d(known, rows[rows >= 0]))
+    return Backtest(made, covered, len(known) - covered)
+
+
+def _first_rows(forecaster: Forecaster, frame: Frame, in_sample: bool) -> NDArray[np.int64]:
+    """Return (S,) the first row to score of each series: the one after the last row that training saw."""
+    out = frame.bounds[:-1].copy()
+    if in_sample:
+        return out
+    seen = dict(zip(forecaster.memory.series, forecaster.memory.last_seen, strict=True))
+    for s, name in enumerate(frame.series):
+        if name in seen:
+            own = frame.time[frame.bounds[s] : frame.bounds[s + 1]]
+            out[s] += np.searchsorted(own, seen[name], side="right")
+    return out
+
+
+def _cutoffs(
+    forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], horizon: int, stride: int, n_windows: int
+) -> NDArray[np.int64]:
+    """Return the last known rows of all folds: lags complete, whole horizon inside the series."""
+    parts = []
+    for s in range(len(frame.series)):
+        low, high = max(int(first[s]) - 1, int(frame.bounds[s])), int(frame.bounds[s + 1]) - horizon
+        rows = np.arange(low, high, dtype=np.int64)
+        rows = rows[(high - 1 - rows) % stride == 0]  # counted from the end: the newest rows are always scored
+        parts.append(rows)
+    rows = np.concatenate(parts)
+    rows = rows[forecaster.complete(frame, rows)]
+    targets, past, future = forecaster.columns
+    if future:
+        ahead = Ahead(frame, rows, horizon).rows
+        known = np.isfinite(frame.values[:, targets + past :]).all(axis=1)
+        rows = rows[((ahead >= 0) & known[ahead]).all(axis=1)]
+    if n_windows:
+        series = np.searchsorted(frame.bounds, rows, side="right") - 1
+        rows = np.concatenate([rows[series == s][-n_windows:] for s in range(len(frame.series))])
+    return rows
+
+
+def _nothing_to_score(forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], horizon: int) -> DataError:
+    fresh = int((frame.bounds[1:] - first).max())
+    if fresh <= 0:
+        return DataError(
+            "the model has seen every row of this data: there is nothing to score",
+            hint="train with --test 0.2 to keep rows out, give newer data, or use --in-sample",
+        )
+    if fresh < horizon:
+        return DataError(
+            f"only {fresh} rows follow those the model has seen, the horizon is {horizon}",
+            hint=f"give more rows, or score with --horizon {fresh}",
+        )
+    return DataError(
+        f"no cutoff in the scored rows has {forecaster.shape.lags} complete lags before it",
+        hint="keep earlier rows in the data, or train with --missing interpolate",
+    )
+
+
+def baselines(
+    forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64], horizon: int
+) -> dict[str, NDArray[np.float64]]:
+    """Forecast with naive, seasonal naive and drift from the same cutoffs; (K, H, T) in data units."""
+    targets, season = forecaster.targets, forecaster.shape.season_length
+    dims = replace(forecaster.dims, horizon=horizon, past=0, future=0, static=0)
+    behind = rows_at(frame, cutoffs, np.arange(1 - season, 1))
+    past = np.where(behind[..., None] >= 0, frame.values[behind, :targets], np.float32(np.nan))
+    empty = past[:, :0]
+    inputs = Inputs(past, empty, empty, past[:, 0, :0], cutoffs, empty, empty)
+    slope = {"slope": forecaster.memory.slope.astype(np.float32)}
+    networks = {"naive": Naive(None, dims), "seasonal_naive": SeasonalNaive(None, dims), "drift": Drift(None, dims)}
+    return {k: n.apply(NumpyOps(), slope, inputs)[..., 0].astype(np.float64) for k, n in networks.items()}
+
+
+def _one_target(
+    forecaster: Forecaster,
+    frame: Frame,
+    cutoffs: NDArray[np.int64],
+    target: int,
+    time: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    values: NDArray[np.float64],
+    base: dict[str, NDArray[np.float64]],
+) -> Forecasts:
+    column = frame.values[:, target].astype(np.float64)
+    return Forecasts(
+        target=frame.columns[target],
+        unit_time=frame.freq.alias,
+        series=np.searchsorted(frame.bounds, cutoffs, side="right") - 1,
+        series_names=frame.series,
+        cutoff=frame.time[cutoffs],
+        time=time,
+        is_clock=frame.freq.kind != "step",
+        actual=np.where(rows >= 0, column[rows], np.nan),
+        forecast=values[..., target],
+        last=column[cutoffs],
+        baselines={name: made[..., target] for name, made in base.items()},
+        season_length=forecaster.shape.season_length,
+        scale=_scales(forecaster, frame, target),
+        rated=forecaster.options.rated,
+        daylight=None,
+    )
+
+
+def _scales(forecaster: Forecaster, frame: Frame, target: int) -> NDArray[np.float64]:
+    """Return (S, 2) denominators of MASE and RMSSE in the order of the frame's series; NaN for unseen series."""
+    order = {name: s for s, name in enumerate(forecaster.memory.series)}
+    out = np.full((len(frame.series), 2), np.nan)
+    for s, name in enumerate(frame.series):
+        if name in order:
+            out[s] = forecaster.memory.scale[order[name], target]
+    return out
+
+
+def _with_domain(
+    forecaster: Forecaster,
+    frame: Frame,
+    cutoffs: NDArray[np.int64],
+    first: NDArray[np.int64],
+    f: Forecasts,
+    target: int,
+) -> Forecasts:
+    """Add what the domain compares with: its own baselines, and which rows are in daylight."""
+    name = forecaster.options.domain
+    if not name or not f.is_clock:
+        return f
+    extra = {b: _domain_baseline(b, forecaster, frame, cutoffs, first, f, target) for b in DOMAINS[name].baselines}
+    daylight = None if forecaster.memory.night is None else ~forecaster.memory.night.at(f.time)
+    return replace(f, baselines={**f.baselines, **extra}, daylight=daylight)
+
+
+def _domain_baseline(
+    name: str,
+    forecaster: Forecaster,
+    frame: Frame,
+    cutoffs: NDArray[np.int64],
+    first: NDArray[np.int64],
+    f: Forecasts,
+    target: int,
+) -> NDArray[np.float64]:
+    """Forecast with a baseline of a domain, series by series, from the rows before those that are scored."""
+    out = np.full(f.forecast.shape, np.nan)
+    lags = rows_at(frame, cutoffs, np.arange(1 - forecaster.shape.lags, 1))
+    column = frame.values[:, target].astype(np.float64)
+    for s in np.unique(f.series):
+        history = slice(frame.bounds[s], first[s] if first[s] > frame.bounds[s] else frame.bounds[s + 1])
+        chosen = f.series == s
+        past = np.where(lags[chosen] >= 0, column[lags[chosen]], np.nan)
+        past_time = frame.time[np.maximum(lags[chosen], 0)]
+        known = (frame.time[history], column[history])
+        if name == "climatology":
+            out[chosen] = climatology(*known, f.time[chosen])
+        else:
+            place = {"latitude": forecaster.options.lat, "longitude": forecaster.options.lon}
+            out[chosen] = clear_sky_persistence(*known, past, past_time, f.time[chosen], **place)
+    return out

@@ -1,0 +1,92 @@
+"""The application: commands from the registry, errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from tsforecast.errors import TSForecastError
+from tsforecast.registry import COMMANDS
+
+BUG = 70
+INTERRUPTED = 130
+
+
+def make_app() -> typer.Typer:
+    """Return the Typer application with every registered command."""
+    app = typer.Typer(
+        name="tsforecast",
+        help="Forecast time series from the shell.\n\n"
+        "Train once, then use the model file as a filter: cat data.csv | tsforecast predict m.safetensors",
+        no_args_is_help=True,
+        rich_markup_mode=None,  # plain help starts in half the time
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_main)
+    for name in COMMANDS:
+        app.command(name)(COMMANDS.get(name))
+    return app
+
+
+def _main(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"tsforecast {installed('tsforecast')}")
+        raise typer.Exit
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Words after the program's name; those of the process by default.
+
+    Returns:
+        The exit code, see ``docs/errors.md``.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or os.environ.get("TSFORECAST_DEBUG", "") not in ("", "0")
+    if arguments is None and hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the program as it ends `sort`
+    try:
+        return _code(make_app()(args=words, prog_name="tsforecast", standalone_mode=True))
+    except SystemExit as ended:
+        return _code(ended.code)
+    except TSForecastError as error:
+        if debug:
+            traceback.print_exc()
+        _complain(f"tsforecast: {error.message}", error.hint)
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        _complain(
+            f"tsforecast: bug: {type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})",  # noqa: PTH119
+            "please report it with the output of the same command and --debug",
+        )
+        return BUG
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+
+
+def _code(value: Any) -> int:
+    return value if isinstance(value, int) else 0 if value is None else 1
+
+
+def _complain(message: str, hint: str) -> None:
+    print(message, file=sys.stderr)
+    if hint:
+        print(f"  {hint}", file=sys.stderr)

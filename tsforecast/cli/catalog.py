@@ -1,0 +1,89 @@
+"""``tsforecast models``, ``trainers`` and ``metrics``: what exists, with every option, default and source."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import typer
+
+from tsforecast.cli.options import DEBUG, with_options
+from tsforecast.config import described
+from tsforecast.registry import METRICS, MODELS, TRAINERS, Registry
+
+
+@with_options()
+def models(
+    name: str = typer.Argument("", help="One model, with its options."),
+    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+    debug: bool = DEBUG,  # noqa: ARG001 - read by app
+) -> None:
+    """List the models, or show one with its options and source."""
+    _show(MODELS, "model", name, json)
+
+
+@with_options()
+def trainers(
+    name: str = typer.Argument("", help="One trainer, with its options."),
+    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+    debug: bool = DEBUG,  # noqa: ARG001 - read by app
+) -> None:
+    """List the trainers, or show one with its options and source."""
+    _show(TRAINERS, "trainer", name, json)
+
+
+@with_options()
+def metrics(
+    name: str = typer.Argument("", help="One metric."),
+    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+    debug: bool = DEBUG,  # noqa: ARG001 - read by app
+) -> None:
+    """List the metrics, or show one with its direction and source."""
+    _show(METRICS, "", name, json)
+
+
+def _show(registry: Registry, section: str, name: str, json: bool) -> None:
+    from tsforecast.cli.output import aligned, write_json
+
+    entries = [_entry(registry, n, section) for n in ([registry.check(name)] if name else registry)]
+    if json:
+        write_json(entries[0] if name else entries)
+    elif name:
+        typer.echo(_page(entries[0]), nl=False)
+    else:
+        typer.echo(aligned([registry.kind, "what it is"], [[e["name"], e["summary"]] for e in entries]), nl=False)
+
+
+def _entry(registry: Registry, name: str, section: str) -> dict[str, Any]:
+    found = registry.get(name)
+    entry = {
+        "name": name,
+        "summary": getattr(found, "summary", "") or getattr(found, "help", ""),
+        "source": found.source,
+    }
+    entry["about"] = inspect.cleandoc(found.__doc__ or "")
+    if section:
+        entry["options"] = [
+            {
+                "name": f"{section}.{option}",
+                "default": default,
+                "choices": [c for c in metadata["choices"] if c],
+                "help": metadata["help"],
+            }
+            for option, _, default, metadata in described(found.Config)
+        ]
+    return entry
+
+
+def _page(entry: dict[str, Any]) -> str:
+    from tsforecast.cli.output import aligned
+
+    lines = [f"{entry['name']}: {entry['summary']}", "", entry["about"], ""]
+    rows = []
+    for option in entry.get("options", []):
+        default = option["default"]
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        choices = f" ({', '.join(map(str, option['choices']))})" if option["choices"] else ""
+        rows.append([option["name"], shown or "-", option["help"] + choices])
+    text = "\n".join(lines) + "\n"
+    return text + (aligned(["--set", "default", "what it does"], rows) if rows else "")

@@ -1,0 +1,141 @@
+"""From dataclasses of options to flags, and from flags, environment and TOML files to settings."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from tsforecast.config import (
+    PROJECT_FILE,
+    ColumnOptions,
+    FitOptions,
+    Layer,
+    ReadOptions,
+    Settings,
+    assignments,
+    described,
+    environment_layer,
+    resolve,
+    toml_layer,
+)
+from tsforecast.errors import Interrupted, UsageError
+
+KNOWN = (ReadOptions, ColumnOptions, FitOptions)
+QUIET: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but warnings and errors.")
+DEBUG: bool = typer.Option(False, "--debug", help="Show a traceback with an error.")
+METAVARS = {int: "INT", float: "FLOAT", str: "TEXT"}
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What was said on the command line for options that live in dataclasses; what was not said is absent."""
+
+    values: Mapping[str, Any]
+
+    def settings(self, config: Path | None = None, pairs: Sequence[str] = ()) -> Settings:
+        """Merge flags, environment, the ``--config`` file, the project file and the domain's preset.
+
+        Raises:
+            UsageError: An option that does not exist, or a file that cannot be read.
+        """
+        from tsforecast.domains import find_domain
+
+        model, trainer = assignments(pairs)
+        layers = [Layer("command line", self.values, model, trainer), environment_layer()]
+        if config is not None:
+            layers.append(toml_layer(config))
+        if Path(PROJECT_FILE).is_file():
+            layers.append(toml_layer(Path(PROJECT_FILE)))
+        settings = resolve(layers, KNOWN)
+        domain = settings.top.get("domain")
+        if domain:
+            layers.append(Layer(f"--domain {domain}", find_domain(domain).settings))
+            settings = resolve(layers, KNOWN)
+        return settings
+
+
+def with_options(*classes: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one flag per field of the dataclasses; it receives them as ``flags``.
+
+    The flags' names, help and choices come from the dataclass; conversion and checks happen in ``config``, where TOML
+    and environment values go through too. Ctrl-C becomes the exit code 130.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        hints = typing.get_type_hints(command)
+        own = [
+            p.replace(annotation=hints[p.name])
+            for p in inspect.signature(command).parameters.values()
+            if p.name != "flags"
+        ]
+        extra = [_parameter(*row) for cls in classes for row in described(cls)]
+        names = {p.name for p in extra}
+
+        @functools.wraps(command)
+        def wrapper(**given: Any) -> None:
+            said = {k: v for k, v in given.items() if k in names and v is not None and v != []}
+            rest = {k: v for k, v in given.items() if k not in names}
+            try:
+                command(**rest, **({"flags": Flags(said)} if classes else {}))
+            except KeyboardInterrupt:
+                raise Interrupted("interrupted") from None
+
+        wrapper.__signature__ = inspect.Signature([*own, *extra])  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in [*own, *extra]}
+        del wrapper.__wrapped__  # type: ignore[attr-defined] - else the signature of the command is read instead
+        return wrapper
+
+    return decorate
+
+
+def _parameter(name: str, kind: Any, default: Any, metadata: Mapping[str, Any]) -> inspect.Parameter:
+    """Return the flag of one option as a parameter that Typer understands; None means that it was not said."""
+    flag = "--" + name.replace("_", "-")
+    short = [f"-{metadata['short']}"] if metadata["short"] else []
+    text = metadata["help"] + _default_text(default, metadata["choices"])
+    inner = _scalar_kind(kind)
+    if inner is bool:
+        annotation: Any = bool | None
+        declaration = typer.Option(None, f"{flag}/--no-{flag[2:]}" if default is None else flag, *short, help=text)
+    elif typing.get_origin(kind) is tuple:
+        annotation = list[str] | None
+        declaration = typer.Option(None, flag, *short, help=text, metavar="TEXT")
+    else:
+        annotation = str | None
+        metavar = "|".join(c for c in metadata["choices"] if c) or METAVARS.get(inner, "TEXT")
+        declaration = typer.Option(None, flag, *short, help=text, metavar=metavar)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=declaration, annotation=annotation)
+
+
+def _scalar_kind(kind: Any) -> Any:
+    return next((k for k in typing.get_args(kind) if k is not type(None)), kind)
+
+
+def _default_text(default: Any, choices: Sequence[str]) -> str:
+    if default in (None, "", (), False, -1, 0) and default not in choices:
+        return ""
+    return f" [default: {default}]" if default not in ("", None) else ""
+
+
+# ------------------------------------------------------------------------------------- arguments of several commands
+
+
+def data_sources(data: Sequence[str] | None) -> list[str]:
+    """Return the inputs: the named files, ``-`` for stdin, stdin when something is piped in.
+
+    Raises:
+        UsageError: No file, and nobody is piping.
+    """
+    if data:
+        return list(data)
+    if sys.stdin is not None and not sys.stdin.isatty():
+        return ["-"]
+    raise UsageError("no data", hint="name a file, or pipe one in: cat data.csv | tsforecast ... -")

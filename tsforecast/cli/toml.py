@@ -1,0 +1,51 @@
+"""``--print-config``: every resolved option as TOML that ``--config`` reads back, with the origin of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from tsforecast.config import ColumnOptions, ReadOptions, Settings
+
+if TYPE_CHECKING:
+    from tsforecast.fitting import Task
+
+
+def config_text(task: Task, settings: Settings, columns: ColumnOptions, read_options: ReadOptions) -> str:
+    """Return the configuration of a task as TOML.
+
+    Args:
+        task: Holds the options as completed from the data.
+        settings: Holds the origin of each option.
+        columns: Roles of the columns.
+        read_options: How the data is read.
+    """
+    forecaster = task.forecaster
+    top: dict[str, Any] = {}
+    for part in (columns, read_options, forecaster.options):
+        top |= {k: v for k, v in dataclasses.asdict(part).items() if k not in ("model", "trainer")}
+    top["lags"] = top["lags"] or str(forecaster.shape.lags)
+    lines = [_line(name, value, settings.origins.get(name, "default")) for name, value in top.items()]
+    for section, name, options in (
+        ("model", forecaster.options.model, forecaster.model_options),
+        ("trainer", forecaster.options.trainer, forecaster.trainer_options),
+    ):
+        lines += ["", f"[{section}]", _line("name", name, settings.origins.get(section, "default"))]
+        lines += [_line(k, v, settings.origins.get(f"{section}.{k}", "default")) for k, v in options.items()]
+    return "\n".join(line for line in lines if line is not None) + "\n"
+
+
+def _line(name: str, value: Any, origin: str) -> str | None:
+    """Return ``name = value  # origin``; None for an option that is not set, as TOML has no null."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        text = "true" if value else "false"
+    elif isinstance(value, (list, tuple)):
+        text = "[" + ", ".join(json.dumps(v) for v in value) + "]"
+    elif isinstance(value, str):
+        text = json.dumps(value)
+    else:
+        text = repr(value)
+    return f"{name} = {text}" + ("" if origin == "default" else f"  # {origin}")

@@ -1,0 +1,129 @@
+"""``tsforecast train``: fit a forecaster and write its model file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tsforecast.cli.options import DEBUG, QUIET, Flags, data_sources, with_options
+from tsforecast.cli.report import Reporter
+from tsforecast.config import ColumnOptions, FitOptions, ReadOptions
+from tsforecast.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from tsforecast.fitting import Outcome, Task
+
+
+@with_options(ColumnOptions, FitOptions, ReadOptions)
+def train(
+    flags: Flags,
+    data: list[str] = typer.Argument(
+        None, help="CSV, TSV, JSON Lines or Parquet files, also .gz and .zst; - is stdin."
+    ),
+    output: Path = typer.Option(None, "--output", "-o", help="Model file to write, for example plant.safetensors."),
+    pairs: list[str] = typer.Option(
+        None, "--set", help="Option of model or trainer: model.hidden=64, trainer.optimizer=sgd."
+    ),
+    config: Path = typer.Option(None, "--config", help="TOML file of options."),
+    print_config: bool = typer.Option(False, "--print-config", help="Print every resolved option as TOML and stop."),
+    resume: bool = typer.Option(False, "--resume", help="Continue a run that was stopped, to the same end."),
+    force: bool = typer.Option(False, "--force", help="Overwrite an existing model file."),
+    json: bool = typer.Option(False, "--json", help="Print a summary as JSON on stdout."),
+    quiet: bool = QUIET,
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say what was detected and how each step went."),
+    debug: bool = DEBUG,  # noqa: ARG001 - read by app
+) -> None:
+    """Fit a forecaster to DATA and write it to a model file.
+
+    tsforecast train plant.csv -t power -o plant.safetensors
+    """
+    report = Reporter(quiet=quiet, verbose=verbose)
+    settings = flags.settings(config, pairs or [])
+    columns, read_options, options = (settings.build(c) for c in (ColumnOptions, ReadOptions, FitOptions))
+    if not print_config:
+        _check_output(output, resume=resume, force=force)
+
+    from tsforecast import artifact, checkpoint, fitting
+    from tsforecast.data.read import read
+
+    table = read(data_sources(data), read_options, stdin=sys.stdin.buffer)
+    task = fitting.prepare(table, columns, read_options, options, settings.model, settings.trainer)
+    if print_config:
+        from tsforecast.cli.toml import config_text
+
+        typer.echo(config_text(task, settings, columns, read_options), nl=False)
+        return
+    for text in table.notes:
+        report.detail(text)
+    for text in task.notes:
+        report.note(text)
+    with report.progress(task.steps) as show:
+        outcome = fitting.fit(task, on_progress=show, checkpoint=checkpoint.path_beside(output), resume=resume)
+    if outcome.forecaster.history:
+        fingerprint = artifact.Fingerprint.of(outcome.forecaster, task.example())
+        artifact.save(output, outcome.forecaster, fingerprint)
+    if outcome.ended == "interrupted":
+        raise _interruption(output, outcome)
+    summary = _summary(task, outcome, output)
+    report.note(_sentence(summary))
+    if json:
+        from tsforecast.cli.output import write_json
+
+        write_json(summary)
+
+
+def _check_output(output: Path | None, *, resume: bool, force: bool) -> None:
+    """Refuse, before any work, what could not be written in the end."""
+    if output is None:
+        raise UsageError("no model file to write", hint="name one with --output, for example -o model.safetensors")
+    if output.exists() and not (force or resume):
+        raise UsageError(f"{output} exists already", hint="use --force to overwrite it, or another --output")
+    if not output.parent.is_dir():
+        raise UsageError(f"cannot write {output}: there is no folder {output.parent}", hint="make the folder first")
+
+
+def _interruption(output: Path, outcome: Outcome) -> Interrupted:
+    if not outcome.forecaster.history:
+        return Interrupted("interrupted before the first step ended: nothing was saved")
+    return Interrupted(
+        f"interrupted after step {len(outcome.forecaster.history)}: the best so far is in {output}",
+        hint="continue with the same command and --resume",
+    )
+
+
+def _summary(task: Task, outcome: Outcome, output: Path) -> dict[str, Any]:
+    """Return what `--json` prints."""
+    forecaster = outcome.forecaster
+    best = min(forecaster.history, key=lambda record: record["valid_loss"])
+    return {
+        "schema": 1,
+        "model_file": str(output),
+        "model": forecaster.options.model,
+        "trainer": forecaster.options.trainer,
+        "parameters": int(sum(v.size for v in forecaster.params.values())),
+        "freq": forecaster.freq.alias,
+        "horizon": forecaster.shape.horizon,
+        "lags": forecaster.shape.lags,
+        "season_length": forecaster.shape.season_length,
+        "train_windows": task.objective.n_train,
+        "valid_windows": len(task.objective.valid),
+        "steps": len(forecaster.history),
+        "best_step": int(best["step"]),
+        "valid_loss": best["valid_loss"],
+        "naive_valid_loss": task.naive_loss(),
+        "seconds": forecaster.history[-1]["seconds"],
+        "ended": outcome.ended,
+    }
+
+
+def _sentence(summary: dict[str, Any]) -> str:
+    skill = 1 - summary["valid_loss"] / summary["naive_valid_loss"] if summary["naive_valid_loss"] else 0.0
+    compared = f"{abs(skill):.1%} {'below' if skill >= 0 else 'ABOVE'} naive"
+    return (
+        f"{summary['model']} ({summary['parameters']:,} parameters, freq {summary['freq']}, lags {summary['lags']}, "
+        f"horizon {summary['horizon']}): validation loss {summary['valid_loss']:.4f}, {compared}, "
+        f"best of {summary['steps']} steps at {summary['best_step']}, {summary['seconds']:.1f} s; {summary['model_file']}"
+    )

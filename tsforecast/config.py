@@ -1,0 +1,410 @@
+"""What can be set, and how a setting is found: flag > ``TSFORECAST_*`` > ``--config`` > ``tsforecast.toml`` > default.
+
+Every option is written once, as a field of a frozen dataclass made with :func:`option`: its default, its help and its
+choices live there, and the command line, the TOML keys, ``--print-config`` and the reference pages are derived from it.
+This module must stay light: ``tsforecast --help`` imports it, so neither numpy nor torch may be imported here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tsforecast.errors import UsageError, did_you_mean
+
+T = TypeVar("T")
+
+PROJECT_FILE = "tsforecast.toml"
+ENVIRONMENT_PREFIX = "TSFORECAST_"
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    short: str = "",
+    choices: Sequence[str] = (),
+    low: float | None = None,
+    high: float | None = None,
+    group: str = "Options",
+) -> Any:
+    """Declare one option of a frozen dataclass.
+
+    Args:
+        default: Value when nothing is said.
+        help: One sentence for ``--help`` and the reference pages.
+        short: One-letter flag, without the dash.
+        choices: Accepted strings, if only some are.
+        low: Smallest accepted number.
+        high: Largest accepted number.
+        group: Heading under which ``--help`` lists the flag.
+    """
+    metadata = {"help": help, "short": short, "choices": tuple(choices), "low": low, "high": high, "group": group}
+    return field(default=default, metadata=metadata)
+
+
+# ---------------------------------------------------------------------------------------------- options of the data
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read the input; everything is detected when it is not set."""
+
+    delimiter: str = option("", "Column separator; detected by default.", group="Reading")
+    encoding: str = option("", "Text encoding; detected by default (UTF-8, UTF-16, Latin-1).", group="Reading")
+    decimal: str = option("", "Decimal mark, '.' or ','; detected by default.", choices=("", ".", ","), group="Reading")
+    skip_lines: int = option(-1, "Lines before the header; detected by default.", low=-1, group="Reading")
+    no_header: bool = option(False, "The first row is data; columns are called c1, c2, ...", group="Reading")
+    null: tuple[str, ...] = option(
+        (), "Further texts that mean 'missing'; repeat or separate by commas.", group="Reading"
+    )
+    time: str = option(
+        "", "Time column (several, joined by commas: year,month,day,hour); found by trying.", group="Columns"
+    )
+    no_time: bool = option(False, "The data has no clock: rows are steps.", group="Columns")
+    dayfirst: bool | None = option(
+        None, "Dates like 03/04/2024 are day first (--no-dayfirst: month first).", group="Reading"
+    )
+    date_format: str = option("", "strptime format of the time column, for example '%d.%m.%Y %H:%M'.", group="Reading")
+    duplicates: str = option(
+        "error",
+        "What to do with two rows of one timestamp.",
+        choices=("error", "first", "last", "mean"),
+        group="Reading",
+    )
+    freq: str = option(
+        "", "Spacing of time as a pandas alias (h, 15min, D, MS, B, ...); found by majority.", group="Columns"
+    )
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """Which column plays which part."""
+
+    target: tuple[str, ...] = option((), "Column to forecast; repeat for several.", short="t", group="Columns")
+    series_id: str = option("", "Column that tells series apart (long layout).", group="Columns")
+    past: tuple[str, ...] = option((), "Past covariates: known up to now.", group="Columns")
+    future: tuple[str, ...] = option((), "Future covariates: also known over the horizon.", group="Columns")
+    static: tuple[str, ...] = option((), "Static covariates: constant per series.", group="Columns")
+    circular: tuple[str, ...] = option((), "Covariates in degrees, read as sine and cosine.", group="Columns")
+    calendar: tuple[str, ...] = option(
+        (), "Sine/cosine future covariates from the clock: hour, dayofweek, dayofyear, month.", group="Columns"
+    )
+    missing: str = option(
+        "skip",
+        "Holes: skip, interpolate, ffill, zero or error; a limit in steps may follow (interpolate:6).",
+        group="Columns",
+    )
+
+
+# --------------------------------------------------------------------------------------------- options of training
+
+
+@dataclass(frozen=True)
+class DomainOptions:
+    """What is known about the quantity that is forecast; can also be set after training."""
+
+    domain: str = option(
+        "",
+        "Preset: solar, wind, weather or stock. It only sets options of this list.",
+        choices=("", "solar", "wind", "weather", "stock"),
+        group="Domain",
+    )
+    floor: float | None = option(None, "No forecast goes below this.", group="Domain")
+    cap: float | None = option(None, "No forecast goes above this.", group="Domain")
+    rated: float | None = option(
+        None, "Rated power: cap of the forecast and normaliser of nrmse.", low=0, group="Domain"
+    )
+    night: str = option(
+        "none",
+        "Forecast zero at night, known from the data or from --lat and --lon.",
+        choices=("none", "auto"),
+        group="Domain",
+    )
+    lat: float | None = option(None, "Latitude in degrees north.", low=-90, high=90, group="Domain")
+    lon: float | None = option(None, "Longitude in degrees east.", low=-180, high=180, group="Domain")
+
+
+@dataclass(frozen=True)
+class FitOptions(DomainOptions):
+    """What to train, on which rows, for how long."""
+
+    horizon: int = option(0, "Steps to forecast; a season or less by default.", short="H", low=0, group="Model")
+    lags: str = option(
+        "", "Past steps the network sees: a number, or a set such as 1:24,168.", short="L", group="Model"
+    )
+    season_length: int = option(0, "Steps per season; from the frequency by default.", low=0, group="Model")
+    model: str = option("gru", "Architecture; `tsforecast models` lists them.", short="m", group="Model")
+    trainer: str = option(
+        "", "Optimisation; the model's own by default. `tsforecast trainers` lists them.", group="Model"
+    )
+    scaler: str = option(
+        "standard",
+        "Scaling of every column, fitted on train.",
+        choices=("standard", "robust", "minmax", "none"),
+        group="Model",
+    )
+    normalize: str = option(
+        "last", "Normalisation of every window.", choices=("last", "mean", "revin", "none"), group="Model"
+    )
+    loss: str = option(
+        "mae", "What training minimises, in scaled units.", choices=("mae", "mse", "huber"), group="Model"
+    )
+    transform: str = option(
+        "none",
+        "Transform of the target: log for prices and other positive values.",
+        choices=("none", "log"),
+        group="Domain",
+    )
+    valid: str = option(
+        "0.2", "Rows for validation: a fraction, a number of rows, or the date they start at.", group="Training"
+    )
+    test: str = option(
+        "0", "Rows kept out for `evaluate`: a fraction, a number of rows, or the date they start at.", group="Training"
+    )
+    seed: int = option(0, "Seed of everything random.", low=0, group="Training")
+    patience: int = option(8, "Stop after this many steps without a better validation loss.", low=1, group="Training")
+    time_budget: str = option("", "Stop training after this long: 60s, 5m, 1h.", group="Training")
+    device: str = option("auto", "Where to train.", choices=("auto", "cpu", "cuda"), group="Training")
+    threads: int = option(0, "CPU threads; chosen for the size of the network by default.", low=0, group="Training")
+
+
+# ------------------------------------------------------------------------------------------------- values from text
+
+
+def coerce(kind: Any, value: Any, name: str) -> Any:
+    """Turn what a flag, an environment variable or a TOML key says into the type of its field.
+
+    Args:
+        kind: The field's type: str, int, float, bool, ``tuple[x, ...]`` or a union with None.
+        value: Text, or an already typed TOML value.
+        name: The option, for the error.
+
+    Raises:
+        UsageError: The value does not fit.
+    """
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        inner = next(k for k in typing.get_args(kind) if k is not type(None))
+        return None if value in (None, "", "none") else coerce(inner, value, name)
+    if origin is tuple:
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        flat = [p for part in parts for p in (part.split(",") if isinstance(part, str) else [part])]
+        inner = typing.get_args(kind)[0]
+        return tuple(coerce(inner, p.strip() if isinstance(p, str) else p, name) for p in flat if p != "")
+    try:
+        return _scalar(kind, value)
+    except (ValueError, TypeError):
+        word = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "text")
+        raise UsageError(f"{name}: '{value}' is not {word}") from None
+
+
+def _scalar(kind: type, value: Any) -> Any:
+    if kind is bool:
+        words = {
+            "true": True,
+            "1": True,
+            "yes": True,
+            "on": True,
+            "false": False,
+            "0": False,
+            "no": False,
+            "off": False,
+        }
+        if str(value).casefold() not in words:
+            raise ValueError(value)
+        return words[str(value).casefold()]
+    if isinstance(value, bool):
+        raise TypeError(value)
+    if kind is int and isinstance(value, float):
+        if value != int(value):
+            raise ValueError(value)
+        return int(value)
+    return kind(value)
+
+
+def types_of(cls: type) -> dict[str, Any]:
+    """Return the resolved type of every field of a dataclass."""
+    hints = typing.get_type_hints(cls)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+
+
+def make(cls: type[T], values: Mapping[str, Any], section: str = "") -> T:
+    """Build a frozen dataclass of options from loosely typed values.
+
+    Args:
+        cls: The dataclass.
+        values: Field name to value; text is converted.
+        section: Prefix of the names in errors, ``model`` for ``model.hidden``.
+
+    Raises:
+        UsageError: Unknown name, wrong type, value not among the choices or out of range.
+    """
+    kinds = types_of(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    prefix = f"{section}." if section else ""
+    checked = {}
+    for name, value in values.items():
+        if name not in fields:
+            raise UsageError(f"unknown option '{prefix}{name}'", hint=did_you_mean(name, fields))
+        checked[name] = coerce(kinds[name], value, prefix + name)
+        _check_range(prefix + name, checked[name], fields[name].metadata)
+    return cls(**checked)
+
+
+def _check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> None:
+    choices, low, high = metadata["choices"], metadata["low"], metadata["high"]
+    for single in value if isinstance(value, tuple) else (value,):
+        if choices and single is not None and single not in choices:
+            raise UsageError(
+                f"{name}: '{single}' is not known", hint=did_you_mean(str(single), [c for c in choices if c])
+            )
+        if isinstance(single, (int, float)) and not isinstance(single, bool):
+            if low is not None and not single >= low:
+                raise UsageError(f"{name}: {single} is too small", hint=f"the smallest value is {low:g}")
+            if high is not None and not single <= high:
+                raise UsageError(f"{name}: {single} is too large", hint=f"the largest value is {high:g}")
+
+
+# ---------------------------------------------------------------------------------------------------------- layers
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one place.
+
+    Attributes:
+        origin: Where they come from, for ``--print-config`` and errors.
+        top: Option name to value.
+        model: Options of the model, from ``[model]`` or ``--set model.x=``.
+        trainer: Options of the trainer, likewise.
+    """
+
+    origin: str
+    top: Mapping[str, Any]
+    model: Mapping[str, Any] = field(default_factory=dict)
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The outcome of all layers: values that differ from the defaults, and where each came from."""
+
+    top: Mapping[str, Any]
+    model: Mapping[str, Any]
+    trainer: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+    def build(self, cls: type[T]) -> T:
+        """Return the dataclass ``cls`` filled with the settings that belong to it."""
+        names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        return make(cls, {k: v for k, v in self.top.items() if k in names})
+
+
+def resolve(layers: Sequence[Layer], known: Sequence[type]) -> Settings:
+    """Merge layers, the strongest first.
+
+    Args:
+        layers: For example flags, environment, ``--config`` file, project file, domain preset.
+        known: The dataclasses whose fields are accepted at the top level.
+
+    Raises:
+        UsageError: A name that no dataclass has.
+    """
+    names = {f.name for cls in known for f in dataclasses.fields(cls)}
+    top: dict[str, Any] = {}
+    parts: dict[str, dict[str, Any]] = {"model": {}, "trainer": {}}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for name, value in layer.top.items():
+            if name not in names:
+                raise UsageError(f"{layer.origin}: unknown option '{name}'", hint=did_you_mean(name, names))
+            if name not in top:
+                top[name], origins[name] = value, layer.origin
+        for section, values in (("model", layer.model), ("trainer", layer.trainer)):
+            for name, value in values.items():
+                if name not in parts[section]:
+                    parts[section][name], origins[f"{section}.{name}"] = value, layer.origin
+    return Settings(top, parts["model"], parts["trainer"], origins)
+
+
+def toml_layer(path: Path) -> Layer:
+    """Read a TOML file of options; ``[model]`` and ``[trainer]`` may carry a ``name`` beside their options.
+
+    Raises:
+        UsageError: The file is missing or is not TOML.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint="check the path after --config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+    sections: dict[str, dict[str, Any]] = {}
+    for name in ("model", "trainer"):
+        if isinstance(document.get(name), dict):
+            sections[name] = document.pop(name)
+            if "name" in sections[name]:
+                document[name] = sections[name].pop("name")
+    top = {name.replace("-", "_"): value for name, value in document.items()}
+    return Layer(str(path), top, sections.get("model", {}), sections.get("trainer", {}))
+
+
+def environment_layer(environment: Mapping[str, str] | None = None) -> Layer:
+    """Read ``TSFORECAST_HORIZON=24`` and its like; other variables are ignored."""
+    source = os.environ if environment is None else environment
+    start = len(ENVIRONMENT_PREFIX)
+    found = {k[start:].lower(): v for k, v in source.items() if k.startswith(ENVIRONMENT_PREFIX)}
+    found.pop("debug", None)  # read by the command line itself
+    return Layer("environment", found)
+
+
+def assignments(pairs: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Split ``--set model.hidden=64`` and ``--set trainer.optimizer=sgd`` into the options of model and trainer.
+
+    Raises:
+        UsageError: Not of the form ``model.NAME=VALUE`` or ``trainer.NAME=VALUE``.
+    """
+    parts: dict[str, dict[str, str]] = {"model": {}, "trainer": {}}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not (equals and dot and section in parts and name):
+            raise UsageError(
+                f"--set {pair}: not understood", hint="write --set model.hidden=64 or --set trainer.optimizer=sgd"
+            )
+        parts[section][name] = value.strip()
+    return parts["model"], parts["trainer"]
+
+
+def seconds(text: str) -> float | None:
+    """Read a duration such as ``60s``, ``5m`` or ``1.5h``; a bare number is seconds; empty is None.
+
+    Raises:
+        UsageError: Not a positive duration.
+    """
+    if not text:
+        return None
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], text[-1]) if text[-1] in units else (text, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError:
+        value = -1.0
+    if not value > 0:
+        raise UsageError(f"time_budget: '{text}' is not a duration", hint="write 60s, 5m or 1h")
+    return value
+
+
+def described(cls: type) -> Iterator[tuple[str, Any, Any, Mapping[str, Any]]]:
+    """Yield name, type, default and metadata of every option of a dataclass, for help pages."""
+    kinds = types_of(cls)
+    for f in dataclasses.fields(cls):
+        yield f.name, kinds[f.name], f.default, f.metadata

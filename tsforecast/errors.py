@@ -1,0 +1,90 @@
+"""The one exception tree: every error knows its exit code and carries the next step.
+
+    TSForecastError        70  a bug, if it is ever raised as itself
+    |-- UsageError          2  a flag, an option or a configuration is wrong
+    |-- DataError           3  the input data cannot be used
+    |-- ModelFileError      4  the model file is missing, damaged or does not fit
+    |-- TrainingError       5  training diverged
+    |-- AnswerNo            1  everything worked, and the answer is no
+    `-- Interrupted       130  the user stopped the run; the best so far is saved
+
+Library code raises; only ``tsforecast.cli`` turns an error into a message and an exit code.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TSForecastError(Exception):
+    """Root of every error that tsforecast raises on purpose.
+
+    Args:
+        message: What is wrong, naming file, line, column and value where they are known.
+        hint: The next step, as something the reader can type or change.
+    """
+
+    exit_code = 70
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class UsageError(TSForecastError):
+    """A flag, an option value or a configuration file is wrong."""
+
+    exit_code = 2
+
+
+class DataError(TSForecastError):
+    """The input data cannot be used as it is."""
+
+    exit_code = 3
+
+
+class ModelFileError(TSForecastError):
+    """The model file is missing, damaged, from a newer version or not a model file."""
+
+    exit_code = 4
+
+
+class TrainingError(TSForecastError):
+    """Training diverged or could not make a usable forecaster."""
+
+    exit_code = 5
+
+
+class AnswerNo(TSForecastError):
+    """Everything ran, and the answer to the question is no (skill too low, verification failed)."""
+
+    exit_code = 1
+
+
+class Interrupted(TSForecastError):
+    """The user interrupted the run; what was best so far has been saved."""
+
+    exit_code = 130
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``did you mean 'x'?`` for the closest known name, else the list of what is known.
+
+    Args:
+        name: What the user wrote.
+        known: Every accepted name.
+    """
+    names = sorted(known)
+    folded = {n.casefold(): n for n in names}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{folded[close[0]]}'?"
+    if not names:
+        return ""
+    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"choose from {shown}"

@@ -1,0 +1,307 @@
+"""A fitted forecaster: what it remembers, and forecasting with NumPy alone, from any row of any series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforecast.config import FitOptions, make
+from tsforecast.data.build import Schema, calendar_values
+from tsforecast.data.clock import Clock
+from tsforecast.data.frame import Frame
+from tsforecast.data.freq import Freq
+from tsforecast.data.scale import Scaler, transform, untransform
+from tsforecast.data.window import Tables, WindowIndex, positions, tables
+from tsforecast.defaults import Shape
+from tsforecast.errors import DataError
+from tsforecast.models.base import Dims, FloatArray, Inputs, Network, make_network
+from tsforecast.models.normalize import Normalized, roll_out
+from tsforecast.ops.numpy_ops import NumpyOps
+from tsforecast.reference import NightTable
+from tsforecast.registry import MODELS
+
+CHUNK = 1024  # windows per forward pass
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a forecaster knows of the rows it was fitted on.
+
+    Attributes:
+        series: S series ids.
+        last_seen: (S,) time of the last row of each series that training or validation saw.
+        scale: (S, T, 2) mean absolute and mean squared seasonal-naive difference per series and target, data units.
+        slope: (T,) mean step of the targets between neighbouring rows, data units.
+        ranges: (C, 2) lowest and highest value per column, data units.
+        night: When the target is zero because the sun is down, if ``--night`` asked for it.
+        rows: Rows of training and validation.
+    """
+
+    series: tuple[str, ...]
+    last_seen: NDArray[np.int64]
+    scale: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    ranges: NDArray[np.float64]
+    night: NightTable | None = None
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """A network with its parameters and everything needed to turn rows into forecasts in the user's units.
+
+    Attributes:
+        options: What was asked for, resolved.
+        model_options: Options of the model, complete.
+        trainer_options: Options of the trainer, complete.
+        shape: Sizes of a window.
+        schema: The columns.
+        freq: Spacing of time.
+        clock: How the training data wrote time.
+        scaler: Fitted on train.
+        params: Parameters of the normalised network.
+        memory: What is known of the training rows.
+        history: One record per training step.
+    """
+
+    options: FitOptions
+    model_options: Mapping[str, Any]
+    trainer_options: Mapping[str, Any]
+    shape: Shape
+    schema: Schema
+    freq: Freq
+    clock: Clock
+    scaler: Scaler
+    static_scaler: Scaler
+    params: Mapping[str, FloatArray]
+    memory: Memory
+    history: Sequence[Mapping[str, float]] = field(default=())
+
+    @property
+    def targets(self) -> int:
+        """T."""
+        return len(self.schema.target_columns)
+
+    @property
+    def columns(self) -> tuple[int, int, int]:
+        """T, P and F."""
+        return self.targets, len(self.schema.past_columns), len(self.schema.future_columns)
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """Columns of the input that are needed."""
+        return (*self.clock.columns, *self.schema.used)
+
+    @cached_property
+    def network(self) -> Network:
+        """The network inside its window normalisation."""
+        return build_network(self.options, self.model_options, self.dims)
+
+    @property
+    def dims(self) -> Dims:
+        """Sizes the network was made for."""
+        targets, past, future = self.columns
+        return Dims(
+            lags=self.shape.lags,
+            horizon=self.shape.horizon,
+            targets=targets,
+            past=past,
+            future=future,
+            static=len(self.static_scaler.center),
+            season_length=self.shape.season_length,
+            lag_set=self.shape.lag_set,
+        )
+
+    def tables(self, frame: Frame) -> Tables:
+        """Return the frame's columns transformed, scaled and sorted by role."""
+        return scaled_tables(frame, self.options.transform, self.scaler, self.static_scaler, self.columns, self.shape)
+
+    def complete(self, frame: Frame, cutoffs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return whether the lags that end at each cutoff row hold no missing value and no gap."""
+        starts = cutoffs - self.shape.lags + 1
+        series = np.searchsorted(frame.bounds, cutoffs, side="right") - 1
+        inside = starts >= frame.bounds[series]
+        out = inside.copy()
+        out[inside] = WindowIndex(frame, self.columns).complete(starts[inside], self.shape.lags, 0)
+        return out
+
+    def forecast(
+        self, frame: Frame, cutoffs: NDArray[np.int64], horizon: int, *, future: Frame | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Forecast what follows given rows.
+
+        Args:
+            frame: The series, built with this forecaster's schema.
+            cutoffs: (K,) row numbers of the last known rows; the lags up to there must be complete.
+            horizon: Steps; more than the network forecasts at once are reached by recursion.
+            future: Rows after the cutoffs with future covariates, where the frame itself has none.
+
+        Returns:
+            Times (K, horizon) and forecasts (K, horizon, T) in the units of the data.
+
+        Raises:
+            DataError: Future covariates are not known far enough.
+        """
+        ahead = Ahead(frame, cutoffs, horizon)
+        time = ahead.time()
+        covariates = self._future_covariates(frame, ahead, time, future)
+        scaled = self.tables(frame)
+        lags = np.arange(self.shape.lags)
+        out = np.empty((len(cutoffs), horizon, self.targets), dtype=np.float32)
+        for first in range(0, len(cutoffs), CHUNK):
+            part = slice(first, first + CHUNK)
+            window = scaled.cut(cutoffs[part] - len(lags) + 1, lags, lags[:0], self.shape.season_length)
+            inputs = Inputs(**window).replace(future_covariates=covariates[part])
+            out[part] = roll_out(NumpyOps(), self.network, dict(self.params), inputs, horizon)[..., 0]
+        return time, self._to_units(out, time)
+
+    def _to_units(self, scaled: FloatArray, time: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Undo scaling and transform, then keep to what is physically possible."""
+        values = untransform(self.scaler.invert(scaled, slice(0, self.targets)), self.options.transform)
+        high = min((x for x in (self.options.cap, self.options.rated) if x is not None), default=None)
+        if self.options.floor is not None or high is not None:
+            values = np.clip(values, self.options.floor, high)
+        if self.memory.night is not None:
+            values[self.memory.night.at(time)] = 0.0
+        return values
+
+    def _future_covariates(
+        self, frame: Frame, ahead: Ahead, time: NDArray[np.int64], future: Frame | None
+    ) -> NDArray[np.float32]:
+        """Return scaled future covariates (K, H, F): from rows of the frame, from ``future``, or from the clock."""
+        targets, past, count = self.columns
+        values = np.full((*time.shape, count), np.nan, dtype=np.float32)
+        if count:
+            known = ahead.rows >= 0
+            values[known] = frame.values[ahead.rows[known], targets + past :]
+            if future is not None:
+                _fill_from(future, frame.series, ahead.series, time, values)
+            names = self.schema.calendar
+            if names:
+                columns = 2 * len(names)
+                values[..., -columns:] = calendar_values(self.clock, self.freq, time.ravel(), names).reshape(
+                    *time.shape, -1
+                )
+            self._check_known(frame, ahead, time, values)
+        own = Scaler(self.scaler.center[targets + past :], self.scaler.spread[targets + past :])
+        return own.apply(values)
+
+    def _check_known(self, frame: Frame, ahead: Ahead, time: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+        missing = np.argwhere(~np.isfinite(values))
+        if not len(missing):
+            return
+        fold, step, column = (int(x) for x in missing[0])
+        name = self.schema.future_columns[column]
+        series = frame.series[ahead.series[fold]]
+        where = f" of series '{series}'" if series else ""
+        need, lack = self._written(time[fold, -1]), self._written(time[fold, step])
+        raise DataError(
+            f"future covariate '{name}'{where} is needed until {need} and missing from {lack} on",
+            hint="add rows with the covariate to the data, or give them with --future-data FILE",
+        )
+
+    def _written(self, moment: int) -> str:
+        cells = self.clock.write(np.array([moment], dtype=np.int64)).values()
+        return " ".join(str(cell[0]) for cell in cells)
+
+
+class Ahead:
+    """The grid positions after given rows: which rows of the frame lie there, and at what times.
+
+    Args:
+        frame: The series.
+        cutoffs: (K,) row numbers.
+        horizon: H.
+    """
+
+    def __init__(self, frame: Frame, cutoffs: NDArray[np.int64], horizon: int) -> None:
+        self.frame, self.cutoffs, self.horizon = frame, cutoffs, horizon
+        self.series = np.searchsorted(frame.bounds, cutoffs, side="right") - 1
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """(K, H) row of the frame at each step ahead; -1 where the frame has none (a gap, or past its end)."""
+        return rows_at(self.frame, self.cutoffs, np.arange(1, self.horizon + 1))
+
+    def time(self) -> NDArray[np.int64]:
+        """(K, H) times ahead."""
+        frame, freq = self.frame, self.frame.freq
+        origin = frame.time[self.cutoffs]
+        if freq.kind == "fixed":
+            return origin[:, None] + freq.step * np.arange(1, self.horizon + 1)
+        out = np.where(self.rows >= 0, frame.time[self.rows], 0)
+        for k in np.flatnonzero((self.rows < 0).any(axis=1)):
+            out[k] = self._continued(self.rows[k], out[k], int(origin[k]))
+        return out
+
+    def _continued(self, rows: NDArray[np.int64], time: NDArray[np.int64], origin: int) -> NDArray[np.int64]:
+        """Fill in the times after the last known row of one fold."""
+        known = int((rows >= 0).argmin()) if (rows < 0).any() else len(rows)
+        last = int(time[known - 1]) if known else origin
+        return np.concatenate((time[:known], self.frame.freq.after(last, len(rows) - known)))
+
+
+def rows_at(frame: Frame, origins: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (K, n) rows that lie given numbers of steps from (K,) rows on the time grid; -1 where there is none."""
+    place = positions(frame)
+    series = np.searchsorted(frame.bounds, origins, side="right") - 1
+    out = np.full((len(origins), len(steps)), -1, dtype=np.int64)
+    for s in np.unique(series):
+        chosen = np.flatnonzero(series == s)
+        first, last = frame.bounds[s], frame.bounds[s + 1]
+        own = place[first:last]
+        wanted = place[origins[chosen]][:, None] + steps
+        found = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
+        out[chosen] = np.where(own[found] == wanted, first + found, -1)
+    return out
+
+
+def _fill_from(
+    future: Frame,
+    names: Sequence[str],
+    series: NDArray[np.int64],
+    time: NDArray[np.int64],
+    values: NDArray[np.float32],
+) -> None:
+    """Put the values of the future rows into ``values`` (K, H, F), by series name and time."""
+    codes = {name: s for s, name in enumerate(future.series)}
+    for k, s in enumerate(series):
+        code = codes.get(names[s])
+        if code is None:
+            continue
+        first, last = future.bounds[code], future.bounds[code + 1]
+        own = future.time[first:last]
+        found = np.minimum(np.searchsorted(own, time[k]), len(own) - 1)
+        hit = own[found] == time[k]
+        values[k, hit] = future.values[first + found[hit]][:, : values.shape[2]]
+
+
+def build_network(options: FitOptions, model_options: Mapping[str, Any], dims: Dims) -> Network:
+    """Return the network that options describe, inside its window normalisation."""
+    cls = MODELS.get(options.model)
+    network = make_network(options.model, make(cls.Config, model_options, "model"), dims)
+    return Normalized(network, options.normalize)
+
+
+def scaled_tables(
+    frame: Frame, kind: str, scaler: Scaler, static_scaler: Scaler, columns: tuple[int, int, int], shape: Shape
+) -> Tables:
+    """Transform the targets, scale every column and sort the columns by role."""
+    targets, past, _ = columns
+    values = transformed(frame, kind, targets)
+    made = tables(frame, scaler.apply(values), targets, past, shape.season_length)
+    return Tables(made.target, made.covariates, static_scaler.apply(frame.static), made.series, made.phase, past)
+
+
+def transformed(frame: Frame, kind: str, targets: int) -> NDArray[np.float32]:
+    """Return the frame's values with the transform of the target applied (the values themselves when there is none)."""
+    if kind == "none":
+        return frame.values
+    values = frame.values.copy()
+    values[:, :targets] = transform(values[:, :targets], kind, frame.columns[:targets])
+    return values

@@ -1,0 +1,1 @@
+"""Scores of forecasts against actuals: one small class per metric, listed in ``tsforecast.registry.METRICS``."""

@@ -1,0 +1,165 @@
+"""What a network is, what it sees, and how one is made by its registered name."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforecast.ops.base import Array, Ops
+from tsforecast.registry import MODELS
+
+Params = dict[str, Array]
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Dims:
+    """Sizes that a network is made for.
+
+    Attributes:
+        lags: L, past steps in a window.
+        horizon: H, steps to forecast.
+        targets: T.
+        past: P, past covariates.
+        future: F, future covariates.
+        static: S, static covariates.
+        season_length: Steps per season, 1 if there is none.
+        lag_set: The past steps that count, ascending, 1 is the newest; ``1..L`` unless a set was given.
+        quantiles: Q, 1 for a point forecast.
+    """
+
+    lags: int
+    horizon: int
+    targets: int = 1
+    past: int = 0
+    future: int = 0
+    static: int = 0
+    season_length: int = 1
+    lag_set: tuple[int, ...] = ()
+    quantiles: int = 1
+
+    @property
+    def channels(self) -> int:
+        """Width of one past step: targets, past covariates, past values of future covariates."""
+        return self.targets + self.past + self.future
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One batch of windows, scaled. What is absent is zero-width, never None.
+
+    Attributes:
+        past_target: (B, L, T).
+        past_covariates: (B, L, P + F); the past values of the future covariates come last.
+        future_covariates: (B, H, F).
+        static_covariates: (B, S).
+        phase: (B,) integer position in the season of the first forecast step.
+        future_target: (B, H, T) in training, for teacher forcing; (B, 0, T) otherwise.
+        teacher: (B, H, 1) in training: 1 where the true value is fed back; (B, 0, 1) otherwise.
+    """
+
+    past_target: Array
+    past_covariates: Array
+    future_covariates: Array
+    static_covariates: Array
+    phase: Array
+    future_target: Array
+    teacher: Array
+
+    def replace(self, **changes: Array) -> Inputs:
+        """Return a copy with some inputs exchanged."""
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """A model without options."""
+
+
+class Network(ABC):
+    """The equations of one model for given sizes: a pure function of parameters and inputs.
+
+    A final subclass sets the class attributes and writes :meth:`init` and :meth:`apply`.
+
+    Attributes:
+        Config: Frozen dataclass of the model's options.
+        summary: One line for ``tsforecast models``.
+        source: Papers.
+        trainer: Name of the trainer that fits it by default.
+        equivariant: True when scaling and shifting the window scales and shifts the forecast by itself, so that
+            window normalisation has nothing to add.
+    """
+
+    Config: ClassVar[type] = NoOptions
+    summary: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+    trainer: ClassVar[str] = "backprop"
+    equivariant: ClassVar[bool] = False
+
+    def __init__(self, config: Any, dims: Dims) -> None:
+        self.config = config
+        self.dims = dims
+
+    @property
+    def block(self) -> int:
+        """Steps that one call forecasts; a longer horizon is reached by feeding forecasts back."""
+        return self.dims.horizon
+
+    @property
+    def teachable(self) -> bool:
+        """Whether the network feeds its outputs back inside a block and can be shown the true values instead."""
+        return False
+
+    @abstractmethod
+    def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
+        """Draw initial parameters: name -> float32 array."""
+
+    @abstractmethod
+    def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
+        """Forecast one block.
+
+        Returns:
+            (B, block, T, Q), in the units of ``past_target``.
+        """
+
+
+def make_network(name: str, options: Any, dims: Dims) -> Network:
+    """Return the network registered as ``name``.
+
+    Args:
+        name: A name in the registry of models.
+        options: An instance of that model's ``Config``.
+        dims: Sizes of the window.
+
+    Raises:
+        UsageError: No such model, or options that do not fit the window.
+    """
+    network: Network = MODELS.get(name)(options, dims)
+    return network
+
+
+def uniform(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> FloatArray:
+    """Draw weights from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), LeCun et al. (1998), section 4.6."""
+    bound = 1.0 / np.sqrt(max(fan_in, 1))
+    return rng.uniform(-bound, bound, size=shape).astype(np.float32)
+
+
+def zeros(*shape: int) -> FloatArray:
+    """Return float32 zeros, for biases."""
+    return np.zeros(shape, dtype=np.float32)
+
+
+def subset(params: Params, prefix: str) -> Params:
+    """Return the parameters whose names start with ``prefix.``, without the prefix."""
+    start = f"{prefix}."
+    return {name[len(start) :]: value for name, value in params.items() if name.startswith(start)}
+
+
+def prefixed(params: dict[str, FloatArray], prefix: str) -> dict[str, FloatArray]:
+    """Return ``params`` with ``prefix.`` before every name."""
+    return {f"{prefix}.{name}": value for name, value in params.items()}

@@ -1,0 +1,46 @@
+"""One linear map from the window to every step of the horizon."""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import numpy as np
+
+from tsforecast.models.base import FloatArray, Inputs, Network, Params, uniform, zeros
+from tsforecast.ops.base import Array, Ops
+
+
+@final
+class Linear(Network):
+    """y_{t+h} = w_h . window + b_h, a separate map for every step, fitted by ridge regression.
+
+    The features are all past targets, past covariates, static covariates and the future covariates of the whole horizon.
+
+    Source: A. Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI 2023 (NLinear, with
+    ``--normalize last``); A. Hoerl & R. Kennard, Technometrics 12 (1970) for ridge.
+    """
+
+    summary: ClassVar[str] = "One ridge regression per step of the horizon"
+    source: ClassVar[str] = "Zeng et al. (2023), AAAI: NLinear; ridge: Hoerl & Kennard (1970)"
+    trainer: ClassVar[str] = "least_squares"
+
+    @property
+    def features(self) -> int:
+        """Width of :meth:`design`."""
+        dims = self.dims
+        return dims.lags * dims.channels + dims.static + dims.horizon * dims.future
+
+    def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
+        out = self.dims.horizon * self.dims.targets * self.dims.quantiles
+        return {"weight": 0.1 * uniform(rng, (self.features, out), self.features), "bias": zeros(out)}
+
+    def design(self, ops: Ops, inputs: Inputs) -> Array:
+        """Return the features (B, D) in which the forecast is linear."""
+        batch = inputs.past_target.shape[0]
+        flat = [inputs.past_target, inputs.past_covariates, inputs.future_covariates]
+        parts = [x.reshape((batch, x.shape[1] * x.shape[2])) for x in flat]
+        return ops.concat([*parts, inputs.static_covariates], 1)
+
+    def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
+        out = self.design(ops, inputs) @ params["weight"] + params["bias"]
+        return out.reshape((out.shape[0], self.dims.horizon, self.dims.targets, self.dims.quantiles))

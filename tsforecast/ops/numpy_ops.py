@@ -1,0 +1,51 @@
+"""The NumPy back end: prediction with no torch in the process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+
+from tsforecast.ops.base import Array, Ops
+
+
+@final
+class NumpyOps(Ops):
+    """Operations on float32 NumPy arrays, for prediction only."""
+
+    def asarray(self, values: Any) -> Array:
+        return np.asarray(values, dtype=np.float32)
+
+    def zeros(self, shape: Sequence[int]) -> Array:
+        return np.zeros(shape, dtype=np.float32)
+
+    def concat(self, arrays: Sequence[Array], axis: int) -> Array:
+        return np.concatenate(arrays, axis=axis)
+
+    def stack(self, arrays: Sequence[Array], axis: int) -> Array:
+        return np.stack(arrays, axis=axis)
+
+    def expand(self, x: Array, shape: Sequence[int]) -> Array:
+        return np.broadcast_to(x, tuple(shape))
+
+    def take(self, x: Array, index: Sequence[int], axis: int) -> Array:
+        return np.take(x, index, axis=axis)
+
+    def tanh(self, x: Array) -> Array:
+        return np.tanh(x)
+
+    def sigmoid(self, x: Array) -> Array:
+        return 0.5 + 0.5 * np.tanh(0.5 * x)  # the same function; exp(-x) would overflow for large negative x
+
+    def relu(self, x: Array) -> Array:
+        return np.maximum(x, 0)
+
+    def sqrt(self, x: Array) -> Array:
+        return np.sqrt(x)
+
+    def mean(self, x: Array, axis: int) -> Array:
+        return x.mean(axis=axis, keepdims=True)
+
+    def dropout(self, x: Array, rate: float) -> Array:  # noqa: ARG002 - prediction keeps everything
+        return x

@@ -1,0 +1,102 @@
+"""The torch back end: fused kernels for training one network, plain operations under ``vmap`` for a population."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+
+from tsforecast.ops.base import Array, Ops, State, Weights
+
+
+@final
+class TorchOps(Ops):
+    """Operations on float32 torch tensors.
+
+    Args:
+        device: Where arrays live.
+        fused: Use torch's fused recurrent kernels; False under ``torch.func.vmap``, which has no rule for them.
+        training: Whether dropout is active.
+        generator: Source of dropout masks, so that torch's global random state is never touched.
+        truncate: Backpropagate through at most this many recurrent steps (0: all), Williams & Peng (1990).
+    """
+
+    def __init__(
+        self,
+        device: str | torch.device = "cpu",
+        *,
+        fused: bool = True,
+        training: bool = False,
+        generator: torch.Generator | None = None,
+        truncate: int = 0,
+    ) -> None:
+        self.device = torch.device(device)
+        self.fused = fused
+        self.training = training
+        self.generator = generator
+        self.truncate = truncate
+
+    def asarray(self, values: Any) -> Array:
+        return torch.as_tensor(values, dtype=torch.float32, device=self.device)
+
+    def zeros(self, shape: Sequence[int]) -> Array:
+        return torch.zeros(tuple(shape), dtype=torch.float32, device=self.device)
+
+    def concat(self, arrays: Sequence[Array], axis: int) -> Array:
+        return torch.cat(tuple(arrays), dim=axis)
+
+    def stack(self, arrays: Sequence[Array], axis: int) -> Array:
+        return torch.stack(tuple(arrays), dim=axis)
+
+    def expand(self, x: Array, shape: Sequence[int]) -> Array:
+        return x.expand(tuple(shape))
+
+    def take(self, x: Array, index: Sequence[int], axis: int) -> Array:
+        return torch.index_select(x, axis, torch.as_tensor(index, device=self.device))
+
+    def tanh(self, x: Array) -> Array:
+        return torch.tanh(x)
+
+    def sigmoid(self, x: Array) -> Array:
+        return torch.sigmoid(x)
+
+    def relu(self, x: Array) -> Array:
+        return torch.relu(x)
+
+    def sqrt(self, x: Array) -> Array:
+        return torch.sqrt(x)
+
+    def mean(self, x: Array, axis: int) -> Array:
+        return x.mean(dim=axis, keepdim=True)
+
+    def dropout(self, x: Array, rate: float) -> Array:
+        if not self.training or rate == 0:
+            return x
+        keep = torch.rand(x.shape, generator=self.generator, device=x.device) >= rate
+        return x * keep / (1 - rate)
+
+    def recurrence(self, cell: str, x: Array, state: State, weights: Weights) -> tuple[Array, State]:
+        """Run a layer; the steps before the last ``truncate`` ones are run without a gradient."""
+        early = x.shape[1] - self.truncate
+        if self.truncate == 0 or early <= 0:
+            return self._layer(cell, x, state, weights)
+        with torch.no_grad():
+            before, state = self._layer(cell, x[:, :early], state, weights)
+        after, state = self._layer(cell, x[:, early:], state, weights)
+        return torch.cat((before, after), dim=1), state
+
+    def _layer(self, cell: str, x: Array, state: State, weights: Weights) -> tuple[Array, State]:
+        if not self.fused or "peephole" in weights:
+            return super().recurrence(cell, x, state, weights)
+        bias_rec = weights.get("bias_rec", torch.zeros_like(weights["bias"]))
+        flat = [weights["w_in"], weights["w_rec"], weights["bias"], bias_rec]
+        start = tuple(s[None].contiguous() for s in state)
+        # has_biases, num_layers, dropout, train, bidirectional, batch_first
+        how = (True, 1, 0.0, self.training, False, True)
+        if cell == "lstm":
+            out, h, c = torch.lstm(x, start, flat, *how)
+            return out, (h[0], c[0])
+        kernel = torch.gru if cell == "gru" else torch.rnn_tanh
+        out, h = kernel(x, start[0], flat, *how)
+        return out, (h[0],)

@@ -1,0 +1,88 @@
+"""Forecasts against the truth at a few cutoffs spread over the folds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from tsforecast.plots import style
+from tsforecast.scores import FORECAST, Forecasts, score_table
+
+_PANELS = 4
+
+
+def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
+    """Draw up to four folds, spread over series and time, each after some history, with the strongest baseline thin.
+
+    Args:
+        f: The forecasts.
+    """
+    folds = _spread(f)
+    columns = 2 if len(folds) > 1 else 1
+    rows = max(1, -(-len(folds) // columns))
+    title = f"{f.target}: forecasts from {len(folds)} of {len(f.cutoff)} cutoffs"
+    figure, axes = style.new_figure(title, rows, columns, height=1.4 + 2.9 * rows)
+    best = _best_baseline(f)
+    for ax, fold in zip(axes, folds, strict=False):
+        _panel(ax, f, int(fold), best)
+    for ax in axes[len(folds) :]:
+        style.say_nothing_to_draw(ax, "" if len(folds) else "no fold has a forecast and a known actual")
+    if len(folds):
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _panel(ax: Axes, f: Forecasts, fold: int, best: str) -> None:
+    before, known = _history_of(f, fold)
+    cutoff = f.cutoff[fold : fold + 1]
+    time = np.concatenate([before, cutoff, f.time[fold]])
+    actual = np.concatenate([known, f.last[fold : fold + 1], f.actual[fold]])
+    ax.plot(style.to_axis(time, f.is_clock), actual, color=style.ACTUAL, linewidth=1.3, label="actual")
+    # One step alone is a point: then the folds before are drawn with it, as one line.
+    shown = _folds_since(f, fold, int(time[0])) if f.time.shape[1] == 1 else np.array([fold])
+    ahead = style.to_axis(f.time[shown].ravel(), f.is_clock)
+    if best:
+        thin = style.baseline_style(best, list(f.baselines))
+        ax.plot(ahead, f.baselines[best][shown].ravel(), label=f"best baseline ({best})", **thin)
+    ax.plot(ahead, f.forecast[shown].ravel(), color=style.FORECAST, linewidth=2, label="forecast")
+    line: Any = style.to_axis(cutoff, f.is_clock)[0]
+    ax.axvline(line, color=style.MUTED, linewidth=1, linestyle=":", label="cutoff")
+    name = f.series_names[f.series[fold]]
+    ax.set_title(f"{name + ', ' if name else ''}{style.time_text(int(cutoff[0]), f.is_clock)}", fontsize=10)
+    ax.set_ylabel(f.target)
+    style.format_time(ax, f.is_clock)
+
+
+def _folds_since(f: Forecasts, fold: int, start: int) -> NDArray[np.intp]:
+    same = (f.series == f.series[fold]) & (f.cutoff >= start) & (f.cutoff <= f.cutoff[fold])
+    found = np.flatnonzero(same)
+    return found[np.argsort(f.cutoff[found])]
+
+
+def _spread(f: Forecasts) -> NDArray[np.intp]:
+    """Return up to four folds with something to show, at equal distances in the order of series and time."""
+    shown = np.flatnonzero((np.isfinite(f.actual) & np.isfinite(f.forecast)).any(axis=1))
+    ordered = shown[np.lexsort((f.cutoff[shown], f.series[shown]))]
+    n = min(_PANELS, len(ordered))
+    places: NDArray[np.intp] = ((np.arange(n) + 0.5) / max(n, 1) * len(ordered)).astype(np.intp)
+    return np.take(ordered, places)
+
+
+def _history_of(f: Forecasts, fold: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return times and actuals of the horizon and season before the cutoff, as far as other folds forecast them."""
+    step = (f.time[fold, -1] - f.cutoff[fold]) / f.time.shape[1]
+    start = f.cutoff[fold] - max(f.time.shape[1], 2 * f.season_length) * step
+    same = f.series == f.series[fold]
+    time, first = np.unique(f.time[same], return_index=True)
+    inside = (time >= start) & (time < f.cutoff[fold])
+    return time[inside], f.actual[same].ravel()[first[inside]]
+
+
+def _best_baseline(f: Forecasts) -> str:
+    errors = {r["model"]: r["mae"] for r in score_table(f, ["mae"]) if r["series"] is None and r["step"] is None}
+    known = {name: error for name, error in errors.items() if name != FORECAST and np.isfinite(error)}
+    return min(known, key=lambda name: known[name], default="")

@@ -1,0 +1,173 @@
+"""Forecasting what follows the last row, or any other row, of every series at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforecast.config import ReadOptions
+from tsforecast.data.build import build
+from tsforecast.data.clock import Clock
+from tsforecast.data.frame import Frame
+from tsforecast.data.table import Table
+from tsforecast.errors import DataError
+from tsforecast.forecaster import Forecaster
+from tsforecast.reference import NightTable
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Forecasts from one cutoff per series.
+
+    Attributes:
+        frame: The rows they follow.
+        cutoffs: (K,) rows of the frame.
+        time: (K, H).
+        values: (K, H, T) in data units.
+        series_id: Name of the id column; empty when there is none.
+        targets: T names.
+    """
+
+    frame: Frame
+    cutoffs: NDArray[np.int64]
+    time: NDArray[np.int64]
+    values: NDArray[np.float64]
+    series_id: str
+    targets: tuple[str, ...]
+
+    def columns(self, clock: Clock, include_history: int = 0) -> dict[str, Any]:
+        """Return the table to print: time, id, ``<target>_forecast``; history rows before carry ``<target>`` instead."""
+        blocks = [self._series_block(k, include_history) for k in range(len(self.cutoffs))]
+        time = np.concatenate([b[0] for b in blocks])
+        names = np.repeat([self.frame.series[s] for s in self._series()], [len(b[0]) for b in blocks])
+        out: dict[str, Any] = dict(clock.write(time))
+        if self.series_id:
+            out[self.series_id] = names.tolist()
+        for t, target in enumerate(self.targets):
+            if include_history:
+                out[target] = np.concatenate([b[1][:, t] for b in blocks])
+            out[f"{target}_forecast"] = np.concatenate([b[2][:, t] for b in blocks])
+        return out
+
+    def _series(self) -> NDArray[np.int64]:
+        return np.searchsorted(self.frame.bounds, self.cutoffs, side="right") - 1
+
+    def _series_block(self, k: int, history: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Return times (n,), actual values (n, T) and forecasts (n, T) of one series."""
+        cutoff, s = int(self.cutoffs[k]), int(self._series()[k])
+        first = max(int(self.frame.bounds[s]), cutoff + 1 - history)
+        known = self.frame.values[first : cutoff + 1, : len(self.targets)]
+        hollow = np.full_like(self.values[k], np.nan)
+        return (
+            np.concatenate((self.frame.time[first : cutoff + 1], self.time[k])),
+            np.concatenate((known, hollow)),
+            np.concatenate((np.full(known.shape, np.nan), self.values[k])),
+        )
+
+
+def predict(
+    forecaster: Forecaster, frame: Frame, *, horizon: int = 0, at: int | None = None, future: Frame | None = None
+) -> Prediction:
+    """Forecast every series from its last row with a known target, or from the last row up to ``at``.
+
+    Args:
+        forecaster: Fitted.
+        frame: Series built with the forecaster's schema.
+        horizon: Steps; the forecaster's own by default.
+        at: Time of the last row to use; series without such a row are left out.
+        future: Rows with future covariates, where the frame has none.
+
+    Raises:
+        DataError: Too few rows, holes in the lags, or future covariates that end too early.
+    """
+    cutoffs = _last_rows(forecaster, frame, at)
+    _check_lags(forecaster, frame, cutoffs)
+    time, values = forecaster.forecast(frame, cutoffs, horizon or forecaster.shape.horizon, future=future)
+    return Prediction(frame, cutoffs, time, values, forecaster.schema.series_id, forecaster.schema.target_columns)
+
+
+def read_frame(
+    forecaster: Forecaster, table: Table, read_options: ReadOptions, *, missing: str = ""
+) -> tuple[Frame, list[str]]:
+    """Build a frame with the columns, the frequency and the categories that the forecaster was fitted with.
+
+    Args:
+        forecaster: Fitted.
+        table: What was read.
+        read_options: How it was read.
+        missing: Another treatment of holes than in training.
+
+    Raises:
+        DataError: A column is missing, or the data has another frequency.
+    """
+    schema = replace(forecaster.schema, missing=missing or forecaster.schema.missing)
+    frame, _, notes = build(table, schema, read_options)
+    return frame, notes
+
+
+def read_future(forecaster: Forecaster, table: Table, read_options: ReadOptions) -> Frame:
+    """Build a frame of future covariates only.
+
+    Raises:
+        DataError: A future covariate is missing.
+    """
+    schema = replace(forecaster.schema, target=(), past=(), static=(), missing="skip")
+    return build(table, schema, read_options)[0]
+
+
+def adjusted(forecaster: Forecaster, frame: Frame, **changes: Any) -> Forecaster:
+    """Return the forecaster with some options of the domain changed after training: floor, cap, rated, night, ..."""
+    options = replace(forecaster.options, **changes)
+    memory = forecaster.memory
+    if options.night == "auto" and (memory.night is None or {"lat", "lon"} & set(changes)):
+        target = frame.values[:, 0]
+        memory = replace(memory, night=NightTable.build(frame.time, target, options.lat, options.lon))
+    return replace(forecaster, options=options, memory=memory)
+
+
+def _last_rows(forecaster: Forecaster, frame: Frame, at: int | None) -> NDArray[np.int64]:
+    known = np.isfinite(frame.values[:, : forecaster.targets]).all(axis=1)
+    rows = []
+    for first, last in zip(frame.bounds[:-1], frame.bounds[1:], strict=True):
+        end = last if at is None else first + int(np.searchsorted(frame.time[first:last], at, side="right"))
+        if at is not None:
+            rows += [end - 1] if end > first else []
+            continue
+        seen = np.flatnonzero(known[first:end])
+        if not len(seen):
+            raise DataError("no row has a value in every target column", hint="check the columns of the data")
+        rows.append(int(first + seen[-1]))
+    if not rows:
+        raise DataError("no series has a row at or before the time of --at", hint="choose a later time")
+    return np.array(rows, dtype=np.int64)
+
+
+def _check_lags(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64]) -> None:
+    """Refuse to forecast from holes, and say which series lacks what."""
+    bad = np.flatnonzero(~forecaster.complete(frame, cutoffs))
+    if not len(bad):
+        return
+    cutoff, lags = int(cutoffs[bad[0]]), forecaster.shape.lags
+    s = int(np.searchsorted(frame.bounds, cutoff, side="right") - 1)
+    name = f"series '{frame.series[s]}': " if frame.series[s] else ""
+    more = f" (and {len(bad) - 1} more series)" if len(bad) > 1 else ""
+    rows = cutoff + 1 - int(frame.bounds[s])
+    if rows < lags:
+        raise DataError(
+            f"{name}{rows} rows are too few, the model looks back {lags} steps{more}", hint="give more history"
+        )
+    window = frame.values[cutoff + 1 - lags : cutoff + 1]
+    hole = np.argwhere(~np.isfinite(window))
+    when = (
+        " ".join(str(c[0]) for c in frame.clock.write(frame.time[cutoff + 1 - lags + hole[:1, 0]]).values())
+        if len(hole)
+        else ""
+    )
+    what = f"'{frame.columns[hole[0, 1]]}' is missing at {when}" if len(hole) else "there is a gap in time"
+    raise DataError(
+        f"{name}{what}, within the {lags} steps that the model looks back{more}",
+        hint="fill holes with --missing interpolate, or forecast from an earlier row with --at",
+    )

@@ -1,0 +1,189 @@
+"""The forecasts of an evaluation, and the table of their scores: overall, by series and by step of the horizon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforecast.metrics.base import Floats, Metric, Pairs, pairs
+from tsforecast.registry import METRICS
+
+FORECAST = "forecast"
+_BLOCK = 1 << 15  # pairs per block: the arrays of a block stay in the processor's cache
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Everything that scoring and plotting need of one target, in the units of the input. K folds, H steps, S series.
+
+    Attributes:
+        target: Name of the target; several targets are several of these.
+        unit_time: Alias of the freq, for axis labels (``h``, ``15min``).
+        series: (K,) code of the series of each fold.
+        series_names: S names; one empty string when there is no id column.
+        cutoff: (K,) time of the last known row: microseconds since 1970, or a step index.
+        time: (K, H) time of each forecast, likewise.
+        is_clock: False when time is a step index.
+        actual: (K, H), NaN where unknown.
+        forecast: (K, H).
+        last: (K,) last known actual at the cutoff.
+        baselines: Name to (K, H) forecasts: ``naive``, ``seasonal_naive``, ``drift`` and those of the domain.
+        season_length: Steps per season.
+        scale: (S, 2) mean absolute and mean squared seasonal difference of the training rows (the denominators of MASE
+            and RMSSE) per series, NaN where unknown.
+        rated: Rated value, the denominator of nRMSE; None: the range of the actuals.
+        daylight: (K, H) True by day, for solar power; None elsewhere.
+    """
+
+    target: str
+    unit_time: str
+    series: NDArray[np.int64]
+    series_names: tuple[str, ...]
+    cutoff: NDArray[np.int64]
+    time: NDArray[np.int64]
+    is_clock: bool
+    actual: Floats
+    forecast: Floats
+    last: Floats
+    baselines: Mapping[str, Floats]
+    season_length: int
+    scale: Floats
+    rated: float | None = None
+    daylight: NDArray[np.bool_] | None = None
+
+    def pairs(self, forecast: Floats | None = None) -> Pairs:
+        """Return the (K, H) pairs of the actuals with ``forecast`` (a baseline, say); with the forecast by default."""
+        return pairs(
+            self.actual,
+            self.forecast if forecast is None else forecast,
+            last=self.last[:, None],
+            scale_abs=self.scale[self.series, 0][:, None],
+            scale_sq=self.scale[self.series, 1][:, None],
+            rated=self.rated,
+        )
+
+    def take(self, folds: NDArray[np.int64]) -> Forecasts:
+        """Return these folds only, in this order."""
+        return replace(
+            self,
+            series=self.series[folds],
+            cutoff=self.cutoff[folds],
+            time=self.time[folds],
+            actual=self.actual[folds],
+            forecast=self.forecast[folds],
+            last=self.last[folds],
+            baselines={name: values[folds] for name, values in self.baselines.items()},
+            daylight=None if self.daylight is None else self.daylight[folds],
+        )
+
+    def by_day(self) -> Forecasts:
+        """Return the same forecasts with the actuals of the night unknown; the same object without ``daylight``."""
+        if self.daylight is None:
+            return self
+        return replace(self, actual=np.where(self.daylight, self.actual, np.nan), daylight=None)
+
+
+def score_table(f: Forecasts, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """Score the forecast and every baseline, each over all pairs it has, in long records.
+
+    Args:
+        f: The forecasts.
+        metrics: Registered names.
+
+    Returns:
+        One record per (rows, group, model) with the keys ``target``, ``rows`` (``all``, and ``daylight`` if given),
+        ``series`` (None: all of them), ``step`` (1 to H; None: all of them), ``model`` (``forecast`` or a baseline),
+        ``n`` (pairs with both sides known), one key per metric (NaN where it has no value), and ``<metric>_excluded``
+        (pairs that the metric left out) for the metrics that leave pairs out. Records by series only where there are
+        several.
+
+    Raises:
+        UsageError: A metric is not registered.
+    """
+    chosen: list[Metric] = [METRICS.get(name)() for name in metrics]
+    ordered = f if bool(np.all(np.diff(f.series) >= 0)) else f.take(np.argsort(f.series, kind="stable"))
+    records = _records(ordered, chosen, "all")
+    return records if f.daylight is None else records + _records(ordered.by_day(), chosen, "daylight")
+
+
+def _records(f: Forecasts, metrics: Sequence[Metric], rows: str) -> list[dict[str, Any]]:
+    """Return the records of one selection of rows; the folds must be sorted by series."""
+    several = len(f.series_names) > 1
+    groups: list[tuple[str | None, int | None]] = [(None, None)]
+    groups += [(name, None) for name in f.series_names if several]
+    groups += [(None, step) for step in range(1, f.actual.shape[1] + 1)]
+    keys = [{"target": f.target, "rows": rows, "series": series, "step": step} for series, step in groups]
+    columns = {name: _scores(f, f.pairs(values), metrics, several) for name, values in _models(f).items()}
+    return [
+        {**key, "model": model, **{name: values[i].item() for name, values in scores.items()}}
+        for i, key in enumerate(keys)
+        for model, scores in columns.items()
+    ]
+
+
+def _models(f: Forecasts) -> dict[str, Floats]:
+    return {FORECAST: f.forecast, **f.baselines}
+
+
+def _scores(f: Forecasts, whole: Pairs, metrics: Sequence[Metric], several: bool) -> dict[str, NDArray[Any]]:
+    """Return the columns of one model, one entry per group: all, each series if there are several, each step."""
+    sums, counts, known = _cells(f, whole, metrics)
+
+    def grouped(cells: NDArray[Any]) -> NDArray[Any]:
+        series = cells.sum(axis=1) if several else cells[:0, 0]
+        return np.concatenate([cells.sum()[None], series, cells.sum(axis=0)])
+
+    n = grouped(known)
+    columns: dict[str, NDArray[Any]] = {"n": n}
+    with np.errstate(all="ignore"):
+        for metric, totals, count in zip(metrics, sums, counts, strict=True):
+            used = grouped(count)
+            columns[metric.name] = metric.finish(*(grouped(total) / used for total in totals))
+            if metric.excludes:
+                columns[f"{metric.name}_excluded"] = n - used
+    return columns
+
+
+def _cells(
+    f: Forecasts, whole: Pairs, metrics: Sequence[Metric]
+) -> tuple[list[list[Floats]], list[NDArray[np.int64]], NDArray[np.int64]]:
+    """Add the terms of each metric up over the folds of each series: (S, H) sums, counts, and pairs known."""
+    shape = (len(f.series_names), f.actual.shape[1])
+    shape = (len(f.series_names), f.actual.shape[1])
+    sums: list[list[Floats]] = [[] for _ in metrics]
+    counts = [np.zeros(shape, np.int64) for _ in metrics]
+    known = np.zeros(shape, np.int64)
+    block = max(1, _BLOCK // max(1, shape[1]))
+    for first in range(0, max(1, len(f.series)), block):
+        rows = slice(first, first + block)
+        starts = np.flatnonzero(np.diff(f.series[rows], prepend=-1))
+        codes = f.series[rows][starts]
+        part = _rows(whole, rows)
+        with np.errstate(all="ignore"):
+            known[codes] += _known((part.error,), starts)[1]
+            for totals, count, metric in zip(sums, counts, metrics, strict=True):
+                terms, used = _known(metric.terms(part), starts)
+                count[codes] += used
+                totals.extend(np.zeros(shape) for _ in terms[len(totals) :])
+                for total, term in zip(totals, terms, strict=True):
+                    total[codes] += np.add.reduceat(term, starts, axis=0)
+    return sums, counts, known
+
+
+def _rows(p: Pairs, rows: slice) -> Pairs:
+    return Pairs(
+        p.actual[rows], p.forecast[rows], p.last[rows], p.scale_abs[rows], p.scale_sq[rows], p.normalizer, p.center
+    )
+
+
+def _known(terms: tuple[Floats, ...], starts: NDArray[np.intp]) -> tuple[tuple[Floats, ...], NDArray[np.int64]]:
+    """Return the terms with zeros where any is NaN, and how many folds of each group remain, (groups, H or 1)."""
+    unknown = np.isnan(sum(terms[1:], start=terms[0]))
+    if not unknown.any():
+        return terms, np.diff(starts, append=len(unknown))[:, None]
+    used = np.add.reduceat(~unknown, starts, axis=0, dtype=np.int64)
+    return tuple(np.where(unknown, 0.0, term) for term in terms), used

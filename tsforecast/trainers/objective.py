@@ -1,0 +1,169 @@
+"""What trainers minimise: the loss of a network's forecasts over training and validation windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforecast.data.window import Tables
+from tsforecast.errors import UsageError
+from tsforecast.ops.base import Array, Ops
+from tsforecast.ops.numpy_ops import NumpyOps
+
+VALID_WINDOWS = 4096  # more validation windows than this are thinned out evenly: they would say the same, later
+CHUNK = 1024  # windows per forward pass without a gradient
+
+Batch = dict[str, Array]
+Forecast = Callable[[Ops, Mapping[str, Array], Batch, int], Array]
+Design = Callable[[Ops, Batch], tuple[Array, Array]]
+
+
+def mse(difference: Array) -> Array:
+    """Squared error."""
+    return difference * difference
+
+
+def mae(difference: Array) -> Array:
+    """Absolute error."""
+    return abs(difference)
+
+
+def huber(difference: Array) -> Array:
+    """Quadratic up to one scaled unit, linear beyond: Huber (1964)."""
+    size = abs(difference)
+    inner = size.clip(max=1.0)
+    return inner * (size - 0.5 * inner)
+
+
+LOSSES = {"mse": mse, "mae": mae, "huber": huber}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss over windows. Trainers see neither the model nor the test rows. Losses are in scaled target units.
+
+    Attributes:
+        tables: Scaled columns of the frame, NumPy.
+        train: (n,) starts of the training windows, whose horizon is ``block``.
+        valid: (m,) starts of the validation windows, whose horizon is ``horizon``; may be empty.
+        lags: L.
+        block: Steps that the network forecasts at once; training windows have this horizon.
+        horizon: H.
+        season_length: Steps per season.
+        loss: A name in ``LOSSES``.
+        forecast: (ops, params, inputs by name, horizon) -> (B, horizon, T, Q).
+        linear: (ops, inputs by name) -> features (B, D) and targets (B, O); None unless the model is linear.
+        device: Where torch tensors live.
+    """
+
+    tables: Tables
+    train: NDArray[np.int64]
+    valid: NDArray[np.int64]
+    lags: int
+    block: int
+    horizon: int
+    season_length: int
+    loss: str
+    forecast: Forecast
+    linear: Design | None
+    device: str = "cpu"
+
+    @property
+    def n_train(self) -> int:
+        """Number of training windows."""
+        return len(self.train)
+
+    @cached_property
+    def _tensors(self) -> tuple[Tables, Any, Any, Any]:
+        """Tables, lags, steps ahead and training starts as tensors on the device, without a copy on the CPU."""
+        import torch
+
+        def convert(x: NDArray[Any]) -> Any:
+            return torch.from_numpy(np.ascontiguousarray(x)).to(self.device)
+
+        steps = torch.arange(self.lags + self.block, device=self.device)
+        return self.tables.to(convert), steps[: self.lags], steps[self.lags :], convert(self.train)
+
+    def batch(self, rows: Any) -> Batch:
+        """Gather training windows on the device.
+
+        Args:
+            rows: (B,) tensor of window numbers, 0..n_train-1.
+        """
+        tensors, lags, ahead, starts = self._tensors
+        return tensors.cut(starts[rows], lags, ahead, self.season_length, taught=True)
+
+    def train_loss(
+        self, ops: Ops, params: Mapping[str, Array], batch: Batch, *, teacher: Array | None = None, steps: int = 0
+    ) -> Array:
+        """Return the mean loss over a batch of training windows as a scalar that carries a gradient.
+
+        Args:
+            ops: Back end.
+            params: Parameters as tensors.
+            batch: From :meth:`batch`.
+            teacher: (B, block, 1) ones where a network that feeds itself is shown the true value instead.
+            steps: Only the first so many steps of the horizon count; 0 for all.
+        """
+        target = batch["future_target"]
+        shown = {"future_target": target[:, :0]} if teacher is None else {"teacher": teacher}
+        out = self.forecast(ops, params, {**batch, **shown}, self.block)
+        difference = out[..., 0] - target
+        return LOSSES[self.loss](difference[:, :steps] if steps else difference).mean()
+
+    def valid_loss(self, params: Mapping[str, Array]) -> float:
+        """Return the mean loss over the validation windows (over the training windows when there are none).
+
+        The back end is that of the parameters: torch tensors or NumPy arrays.
+        """
+        starts, horizon = (self.valid, self.horizon) if len(self.valid) else (self.train, self.block)
+        if len(starts) > VALID_WINDOWS:
+            starts = starts[np.linspace(0, len(starts) - 1, VALID_WINDOWS).round().astype(np.int64)]
+        numpy = all(isinstance(v, np.ndarray) for v in params.values())
+        evaluate = self._loss_numpy if numpy else self._loss_torch
+        total = sum(evaluate(params, starts[i : i + CHUNK], horizon) for i in range(0, len(starts), CHUNK))
+        return total / len(starts)
+
+    def _loss_numpy(self, params: Mapping[str, Array], starts: NDArray[np.int64], horizon: int) -> float:
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverged network is reported as an infinite loss
+            return self._summed(NumpyOps(), params, self.tables, starts, horizon, np.arange)
+
+    def _loss_torch(self, params: Mapping[str, Array], starts: NDArray[np.int64], horizon: int) -> float:
+        import torch
+
+        from tsforecast.ops.torch_ops import TorchOps
+
+        with torch.inference_mode():
+            on_device = torch.from_numpy(starts).to(self.device)
+            arange = torch.arange
+            return self._summed(TorchOps(self.device), params, self._tensors[0], on_device, horizon, arange)
+
+    def _summed(
+        self, ops: Ops, params: Mapping[str, Array], tables: Tables, starts: Any, horizon: int, arange: Any
+    ) -> float:
+        steps = arange(self.lags + horizon)
+        batch = tables.cut(starts, steps[: self.lags], steps[self.lags :], self.season_length, taught=True)
+        target = batch["future_target"]
+        out = self.forecast(ops, params, {**batch, "future_target": target[:, :0]}, horizon)
+        return float(LOSSES[self.loss](out[..., 0] - target).mean()) * len(starts)
+
+    def design(self, rows: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Return features (B, D) and targets (B, O) of training windows, for models that are linear in their parameters.
+
+        Raises:
+            UsageError: The model is not linear.
+        """
+        if self.linear is None:
+            raise UsageError(
+                "trainer 'least_squares' needs a model that is linear in its parameters", hint="use --trainer backprop"
+            )
+        steps = np.arange(self.lags + self.block)
+        batch = self.tables.cut(
+            self.train[rows], steps[: self.lags], steps[self.lags :], self.season_length, taught=True
+        )
+        return self.linear(NumpyOps(), batch)
