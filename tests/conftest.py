@@ -127,6 +127,7 @@ def make_frame() -> Callable[..., Frame]:
             static=np.zeros((len(lengths), 0), np.float32) if static is None else np.asarray(static, np.float32),
             static_columns=(),
             clock=Clock(),
+            filled=np.zeros(total, dtype=bool),
             rows=np.arange(total),
         )
 

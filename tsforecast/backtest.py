@@ -68,7 +68,7 @@ def backtest(
     )
     made = tuple(_with_domain(forecaster, frame, cutoffs, first, f, t) for t, f in enumerate(made))
     in_span = np.concatenate([np.arange(a, b) for a, b in zip(first, frame.bounds[1:], strict=True)])
-    known = in_span[np.isfinite(frame.values[in_span, : forecaster.targets]).any(axis=1)]
+    known = in_span[np.isfinite(frame.values[in_span, : forecaster.targets]).any(axis=1) & ~frame.filled[in_span]]
     covered = len(np.intersect1d(known, rows[rows >= 0]))
     return Backtest(made, covered, len(known) - covered)
 
@@ -97,6 +97,7 @@ def _cutoffs(
         rows = rows[(high - 1 - rows) % stride == 0]  # counted from the end: the newest rows are always scored
         parts.append(rows)
     rows = np.concatenate(parts)
+    rows = rows[~frame.filled[rows]]  # a filled row may know what came after it
     rows = rows[forecaster.complete(frame, rows)]
     targets, past, future = forecaster.columns
     if future:
@@ -152,7 +153,7 @@ def _one_target(
     values: NDArray[np.float64],
     base: dict[str, NDArray[np.float64]],
 ) -> Forecasts:
-    column = frame.values[:, target].astype(np.float64)
+    column = observed(frame, target)
     return Forecasts(
         target=frame.columns[target],
         unit_time=frame.freq.alias,
@@ -170,6 +171,11 @@ def _one_target(
         rated=forecaster.options.rated,
         daylight=None,
     )
+
+
+def observed(frame: Frame, target: int) -> NDArray[np.float64]:
+    """Return (N,) the target where it was observed; NaN where it is missing or was filled in."""
+    return np.where(frame.filled, np.nan, frame.values[:, target].astype(np.float64))
 
 
 def _scales(forecaster: Forecaster, frame: Frame, target: int) -> NDArray[np.float64]:
@@ -211,7 +217,7 @@ def _domain_baseline(
     """Forecast with a baseline of a domain, series by series, from the rows before those that are scored."""
     out = np.full(f.forecast.shape, np.nan)
     lags = rows_at(frame, cutoffs, np.arange(1 - forecaster.shape.lags, 1))
-    column = frame.values[:, target].astype(np.float64)
+    column = observed(frame, target)
     for s in np.unique(f.series):
         history = slice(frame.bounds[s], first[s] if first[s] > frame.bounds[s] else frame.bounds[s + 1])
         chosen = f.series == s

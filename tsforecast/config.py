@@ -201,7 +201,7 @@ def coerce(kind: Any, value: Any, name: str) -> Any:
         return tuple(coerce(inner, p.strip() if isinstance(p, str) else p, name) for p in flat if p != "")
     try:
         return _scalar(kind, value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         word = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "text")
         raise UsageError(f"{name}: '{value}' is not {word}") from None
 
@@ -401,6 +401,27 @@ def seconds(text: str) -> float | None:
     if not value > 0:
         raise UsageError(f"time_budget: '{text}' is not a duration", hint="write 60s, 5m or 1h")
     return value
+
+
+def parse_delays(text: str) -> tuple[int, ...]:
+    """Read a set of delays: ``12`` is 1..12, ``1:24,168`` is 1..24 and 168.
+
+    Raises:
+        UsageError: Not whole numbers, negative, or a range that runs backwards.
+    """
+    if text.strip().isdecimal() and int(text) > 0:
+        return tuple(range(1, int(text) + 1))
+    delays: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.strip().partition(":")
+        try:
+            low, high = int(first), int(last or first)
+        except ValueError:
+            low, high = 1, 0
+        if low > high or low < 0:
+            raise UsageError(f"'{text}' is not a set of delays", hint="write 24 (the last 24 steps) or 1:24,168")
+        delays.update(range(low, high + 1))
+    return tuple(sorted(delays))
 
 
 def described(cls: type) -> Iterator[tuple[str, Any, Any, Mapping[str, Any]]]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tsforecast.config import FitOptions
+from tsforecast.config import FitOptions, parse_delays
 from tsforecast.data.frame import Frame
 from tsforecast.errors import DataError, UsageError
-from tsforecast.models.narx import parse_delays
 
 FALLBACK_HORIZON = 12
 LAG_SEASONS = 7  # a week of days, where the season is a day

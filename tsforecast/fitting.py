@@ -178,6 +178,7 @@ def _known_part(frame: Frame, targets: int) -> Frame:
         time=frame.time[keep],
         breaks=frame.breaks[keep],
         rows=frame.rows[keep],
+        filled=frame.filled[keep],
         bounds=np.concatenate(([0], np.cumsum(ends))).astype(np.int64),
     )
 

@@ -129,14 +129,13 @@ def adjusted(forecaster: Forecaster, frame: Frame, **changes: Any) -> Forecaster
 
 
 def _last_rows(forecaster: Forecaster, frame: Frame, at: int | None) -> NDArray[np.int64]:
-    known = np.isfinite(frame.values[:, : forecaster.targets]).all(axis=1)
+    known = np.isfinite(frame.values[:, : forecaster.targets]).all(axis=1) & ~frame.filled
     rows = []
     for first, last in zip(frame.bounds[:-1], frame.bounds[1:], strict=True):
         end = last if at is None else first + int(np.searchsorted(frame.time[first:last], at, side="right"))
-        if at is not None:
-            rows += [end - 1] if end > first else []
-            continue
         seen = np.flatnonzero(known[first:end])
+        if at is not None and not len(seen):
+            continue
         if not len(seen):
             raise DataError("no row has a value in every target column", hint="check the columns of the data")
         rows.append(int(first + seen[-1]))

@@ -219,7 +219,6 @@ def test_rows_are_steps_without_time() -> None:
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        (Schema(()), "no target column was named; say --target; <stdin> has t, y, wd, dir"),
         (Schema(("yy",)), "no column 'yy'; did you mean 'y'"),
         (Schema(("y",), past=("y",)), "column 'y' is both target and past"),
         (Schema(("y",), circular=("dir",)), "--circular 'dir' is not a covariate"),

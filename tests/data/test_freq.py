@@ -56,6 +56,11 @@ def test_month_ends_and_anchors() -> None:
     assert detect_freq(middle, np.array([0, 3])) == Freq("month", "MS", 1, 15)
 
 
+def test_quarters_that_are_whole_weeks_apart_are_quarters() -> None:
+    time = np.array(["2020-01-01", "2020-04-01", "2020-07-01"], "M8[us]").astype(np.int64)
+    assert detect_freq(time, np.array([0, 3])).alias == "QS"
+
+
 def test_trading_days_have_holidays() -> None:
     days = np.arange("2019-01-01", "2021-01-01", dtype="M8[D]")
     days = days[np.is_busday(days)]

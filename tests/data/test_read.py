@@ -83,8 +83,13 @@ def test_options_override_what_is_found() -> None:
     assert load("a;b\n1;2\n", delimiter=",").columns == ("a;b",)
     assert load("1,2\n3,4\n", skip_lines=0).columns == ("1", "2")
     assert load("a,b\n3,4\n", no_header=True).n_rows == 2
-    np.testing.assert_array_equal(load('a;b\n"1,234";2\n', decimal=",").numbers("a"), np.float32([1.234]))
-    np.testing.assert_array_equal(load('a;b\n"1,234";2\n').numbers("a"), np.float32([1234]))
+    np.testing.assert_array_equal(load('a,b\n"1,234",2\n', decimal=",").numbers("a"), np.float32([1.234]))
+
+
+def test_a_comma_is_decimal_where_another_delimiter_makes_room_for_it() -> None:
+    np.testing.assert_array_equal(load("a;b\n1,234;2\n").numbers("a"), np.float32([1.234]))
+    np.testing.assert_array_equal(load('a,b\n"1,234",2\n').numbers("a"), np.float32([1234]))
+    np.testing.assert_array_equal(load("a;b\n1.234,5;2\n").numbers("a"), np.float32([1234.5]))
 
 
 def test_null_texts() -> None:

@@ -11,7 +11,7 @@ from tsforecast.registry import MODELS, TRAINERS
 
 DIMS = Dims(lags=12, horizon=6, season_length=12)
 OPTIONS = {"rnn": {"hidden": 12}, "lstm": {"hidden": 12}, "gru": {"hidden": 12}, "tdnn": {"channels": 12}}
-FASTER = {"backprop": {"steps": 15, "batch_size": 8, "learning_rate": 0.01}}
+FASTER = {"backprop": {"steps": 15, "batch_size": 8, "learning_rate": 0.02}}
 LEARNING = [name for name in MODELS if MODELS.get(name).trainer != "none"]
 RECURSIVE = [(name, {"hidden": 12, "decoder": "recursive"}) for name in ("rnn", "lstm", "gru")]
 

@@ -7,7 +7,7 @@ import pytest
 
 from tsforecast.errors import UsageError
 from tsforecast.models.base import Dims
-from tsforecast.models.narx import parse_delays
+from tsforecast.config import parse_delays
 from tsforecast.models.normalize import roll_out
 from tsforecast.ops.numpy_ops import NumpyOps
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
@@ -19,8 +19,8 @@ BUG = 70
 INTERRUPTED = 130
 
 
-def make_app() -> typer.Typer:
-    """Return the Typer application with every registered command."""
+def make_app(commands: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
+    """Return the Typer application with the given commands, all registered ones by default."""
     app = typer.Typer(
         name="tsforecast",
         help="Forecast time series from the shell.\n\n"
@@ -31,7 +31,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_main)
-    for name in COMMANDS:
+    for name in commands:
         app.command(name)(COMMANDS.get(name))
     return app
 
@@ -60,7 +60,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if arguments is None and hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the program as it ends `sort`
     try:
-        return _code(make_app()(args=words, prog_name="tsforecast", standalone_mode=True))
+        named = words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS  # one command starts faster than all
+        return _code(make_app(named)(args=words, prog_name="tsforecast", standalone_mode=True))
     except SystemExit as ended:
         return _code(ended.code)
     except TSForecastError as error:

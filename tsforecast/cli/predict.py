@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def predict(
 
     cat plant.csv | tsforecast predict plant.safetensors | head -3
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # starting threads costs more than one forecast
     report = Reporter(quiet=quiet, verbose=verbose)
     read_options = flags.settings().build(ReadOptions)
 

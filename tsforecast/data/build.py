@@ -44,7 +44,7 @@ def build(table: Table, schema: Schema, read_options: ReadOptions) -> tuple[Fram
     static, static_names = encode_static(table, schema, found, notes)
     values = np.empty((len(found.rows), len(schema.columns)), dtype=np.float32)
     encode(table, schema, found, values, notes)
-    found, values = _handle_missing(table, schema, found, values, freq, missing, notes)
+    found, values, filled = _handle_missing(table, schema, found, values, freq, missing, notes)
     if schema.calendar:
         values[:, -2 * len(schema.calendar) :] = calendar_values(clock, freq, found.time, schema.calendar)
     frame = Frame(
@@ -58,6 +58,7 @@ def build(table: Table, schema: Schema, read_options: ReadOptions) -> tuple[Fram
         static=static,
         static_columns=static_names,
         clock=clock,
+        filled=filled,
         rows=found.rows,
     )
     return frame, schema, notes
@@ -124,9 +125,10 @@ def _handle_missing(
     freq: Freq,
     missing: Missing,
     notes: list[str],
-) -> tuple[Rows, NDArray[np.float32]]:
+) -> tuple[Rows, NDArray[np.float32], NDArray[np.bool_]]:
+    """Treat the holes; return the rows, their values and which rows hold a value that was filled in."""
     if missing.how == "skip":
-        return found, values
+        return found, values, np.zeros(len(values), dtype=bool)
     before = len(found.rows)
     if missing.how in FILLS:
         found, values = insert_missing_rows(found, values, freq, missing.limit)
@@ -136,7 +138,8 @@ def _handle_missing(
     own = values[:, : values.shape[1] - 2 * len(schema.calendar)]
     if missing.how == "error":
         refuse(own, breaks, found.bounds, ends, n_known, lambda at: table.places(found.rows[at]))
-        return found, values
+        return found, values, np.zeros(len(values), dtype=bool)
+    hollow = np.isnan(own)
     count = fill(own, missing, breaks, ends, n_known)
     notes.append(f"--missing {schema.missing}: {len(found.rows) - before} rows inserted, {count} values filled")
-    return found, values
+    return found, values, (hollow & ~np.isnan(own)).any(axis=1)

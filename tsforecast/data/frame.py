@@ -29,6 +29,8 @@ class Frame:
         static: (S, K) float32 static covariates.
         static_columns: K names.
         clock: How the input writes time, so that output can write it the same way.
+        filled: (N,) bool; True where ``--missing`` filled in a value: such a row is no observation, nothing is scored
+            against it, and no forecast starts from it.
         rows: (N,) int64 index of each row in the order read, so that an error can name its line (see ``Table.where``).
     """
 
@@ -42,4 +44,5 @@ class Frame:
     static: NDArray[np.float32]
     static_columns: tuple[str, ...]
     clock: Clock
+    filled: NDArray[np.bool_]
     rows: NDArray[np.int64]

@@ -162,7 +162,7 @@ def detect_freq(time: NDArray[np.int64], bounds: NDArray[np.int64]) -> Freq:
     if step == DAY:
         found = _trading(time, steps, bounds)
     elif step >= 25 * DAY:
-        found = _monthly(time, steps, bounds)
+        found = _monthly(time, bounds)
     if found is None and step > 0:
         found = _fixed(steps, step, share)
     if found is None:
@@ -192,10 +192,8 @@ def _trading(time: NDArray[np.int64], steps: NDArray[np.int64], bounds: NDArray[
     return Freq("trading", "trading", 1) if holidays else Freq("business", "B", 1)
 
 
-def _monthly(time: NDArray[np.int64], steps: NDArray[np.int64], bounds: NDArray[np.int64]) -> Freq | None:
+def _monthly(time: NDArray[np.int64], bounds: NDArray[np.int64]) -> Freq | None:
     """Return a monthly frequency when most rows are a whole number of months apart, on one day of the month."""
-    if np.all(steps % WEEK == 0):
-        return None
     anchor = _anchor(time)
     if anchor and np.mean(_month_days(time)[0] == anchor) < 0.9:
         return None

@@ -32,20 +32,24 @@ def to_number(text: str, decimal: str = ".") -> float | None:
     return float(text) if _PLAIN.fullmatch(text) else None
 
 
-def find_decimal(cells: Iterable[str]) -> str:
+def find_decimal(cells: Iterable[str], delimiter: str = ",") -> str:
     """Return the decimal mark of some cells: "," only if one cell proves it and none disproves it.
 
-    "1,5" proves a comma; "1.5" and "1,234.5" prove a point; "1,234" and "1.234" prove nothing.
+    "1,5" proves a comma; "1.5" and "1,234.5" prove a point; "1,234" and "1.234" prove nothing. Where nothing is proved
+    and cells are not separated by commas, commas are decimal marks: that is why the delimiter is another.
     """
     comma = point = False
+    marks_seen: set[str] = set()
     for cell in cells:
         text = cell.strip().lstrip("+-")
         marks = [c for c in text if c in ",."]
         if not marks or not text.replace(",", "").replace(".", "").isdigit():
             continue
+        marks_seen.update(marks)
         last = marks[-1]
         digits = len(text) - text.rindex(last) - 1
         proof = len(set(marks)) == 2 or (len(marks) == 1 and (digits != 3 or text.startswith(("0", last))))
         comma |= proof and last == ","
         point |= proof and last == "."
-    return "," if comma and not point else "."
+    unproved = not comma and not point and delimiter != "," and marks_seen == {","}
+    return "," if unproved or (comma and not point) else "."

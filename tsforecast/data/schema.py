@@ -106,7 +106,7 @@ class Schema:
         """Check that every column exists and plays one part.
 
         Raises:
-            DataError: One is missing, is named for two parts, or no target is named.
+            DataError: One is missing, or is named for two parts.
         """
         if not self.target:
             hint = f"say --target; {table.name} has {listed(table.header, 20)}"

@@ -82,7 +82,7 @@ def sniff(head: bytes, whole: bool, options: ReadOptions, name: str) -> Dialect:
     if not body:
         raise DataError(f"{name}: has a header and no rows")
     names = _fit_header([cell.strip() for cell in header], body)
-    decimal = options.decimal or find_decimal(_some_cells(body))
+    decimal = options.decimal or find_decimal(_some_cells(body), delimiter)
     sample = tuple(map(tuple, body[: max(10, 10 * CELLS // len(names))]))
     return Dialect(encoding, delimiter, decimal, skip, tuple(names), sample)
 

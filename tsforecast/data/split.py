@@ -70,7 +70,7 @@ def _cut(frame: Frame, size: str, name: str, end: NDArray[np.int64], parse: Call
         moment = parse(size)
         bounds = zip(frame.bounds[:-1], frame.bounds[1:], strict=True)
         return np.array([a + np.searchsorted(frame.time[a:b], moment) for a, b in bounds], dtype=np.int64)
-    if number < 0 or (number >= 1 and number != int(number)):
+    if not 0 <= number < np.inf or (number >= 1 and number != int(number)):
         raise UsageError(f"--{name} {size}: not a size", hint="give a fraction (0.2), a number of rows (500) or a date")
     rows = np.floor(number * lengths + 1e-9) if number < 1 else np.full(len(lengths), number)
     return np.maximum(end - rows.astype(np.int64), frame.bounds[:-1])

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from tsforecast.config import option
+from tsforecast.config import option, parse_delays
 from tsforecast.errors import UsageError
 from tsforecast.models.base import Dims, FloatArray, Inputs, Network, Params, uniform, zeros
 from tsforecast.ops.base import Array, Ops
@@ -110,24 +110,3 @@ class Narx(Network):
         if "skip.weight" in params:
             out = out + line @ params["skip.weight"]
         return out.reshape((line.shape[0], 1, self.dims.targets, self.dims.quantiles))
-
-
-def parse_delays(text: str) -> tuple[int, ...]:
-    """Read a set of delays: ``12`` is 1..12, ``1:24,168`` is 1..24 and 168.
-
-    Raises:
-        UsageError: Not whole numbers, negative, or a range that runs backwards.
-    """
-    if text.strip().isdecimal() and int(text) > 0:
-        return tuple(range(1, int(text) + 1))
-    delays: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.strip().partition(":")
-        try:
-            low, high = int(first), int(last or first)
-        except ValueError:
-            low, high = 1, 0
-        if low > high or low < 0:
-            raise UsageError(f"'{text}' is not a set of delays", hint="write 24 (the last 24 steps) or 1:24,168")
-        delays.update(range(low, high + 1))
-    return tuple(sorted(delays))

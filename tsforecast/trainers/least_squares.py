@@ -50,8 +50,8 @@ class LeastSquares(Trainer):
     ) -> ProgressStream:
         began = time.monotonic()
         penalties = self.config.ridge
-        self._step = int(state["step"]) if state else 0
-        self._best = Best(float(state["best"]) if state else np.inf)
+        step, best, earlier = (float(x) for x in state["counters"]) if state else (0.0, np.inf, 0.0)
+        self._step, self._best = int(step), Best(best)
         sums = _Sums(objective)
         while self._step < len(penalties):
             self._step += 1
@@ -61,16 +61,15 @@ class LeastSquares(Trainer):
                 "bias": bias.astype(np.float32).reshape(params["bias"].shape),
             }
             loss = finite(objective.valid_loss(self._params))
-            yield Progress(
-                self._step, sums.loss(weight, bias), loss, self._best.improved_by(loss), time.monotonic() - began
-            )
+            self._seconds = earlier + time.monotonic() - began
+            yield Progress(self._step, sums.loss(weight, bias), loss, self._best.improved_by(loss), self._seconds)
 
     @property
     def params(self) -> dict[str, FloatArray]:
         return self._params
 
     def state(self) -> Arrays:
-        return {"step": np.array(self._step), "best": np.array(self._best.value)}
+        return {"counters": np.array([self._step, self._best.value, self._seconds], dtype=np.float64)}
 
 
 class _Sums:

@@ -1,0 +1,51 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tsforecast.errors import UsageError
+from tsforecast.files import write_atomically
+
+
+def test_a_file_is_written_and_replaced(tmp_path):
+    path = tmp_path / "model.bin"
+    for data in (b"one", b"two and more", b""):
+        write_atomically(path, data)
+        assert path.read_bytes() == data
+    assert [p.name for p in tmp_path.iterdir()] == ["model.bin"]
+
+
+def test_the_file_has_the_permissions_of_any_new_file(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    write_atomically(tmp_path / "ours", b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_what_was_there_survives_a_failure(tmp_path, monkeypatch, error):
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"good")
+
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(UsageError if isinstance(error, OSError) else KeyboardInterrupt):
+        write_atomically(path, b"half")
+    assert path.read_bytes() == b"good"
+    assert [p.name for p in tmp_path.iterdir()] == ["model.bin"]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot write .*absent.*model.bin: No such file"):
+        write_atomically(tmp_path / "absent" / "model.bin", b"")
+
+
+def test_a_folder_in_the_way_stays(tmp_path):
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(UsageError, match="cannot write .*sub"):
+        write_atomically(tmp_path / "sub", b"")
+    assert [p.name for p in tmp_path.iterdir()] == ["sub"]
