@@ -14,8 +14,9 @@ from typing import Any
 from typer.main import get_command
 
 from tsforecast.cli.app import make_app
-from tsforecast.config import ENVIRONMENT_PREFIX, ColumnOptions, DomainOptions, FitOptions, ReadOptions, described
+from tsforecast.config import ENVIRONMENT_PREFIX, described
 from tsforecast.domains import DOMAINS
+from tsforecast.options import ColumnOptions, DomainOptions, FitOptions, ReadOptions
 from tsforecast.registry import COMMANDS, METRICS, MODELS, TRAINERS, Registry
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -31,8 +32,8 @@ SHARED = {
 def models_page() -> str:
     """Return docs/models.md."""
     intro = (
-        "What can be trained: `tsforecast train ... --model NAME`. An option is set with `--set model.NAME=VALUE` or in "
-        "the `[model]` table of a TOML file. `tsforecast models NAME` prints the same from the program."
+        "What can be trained: `tsforecast train ... --model NAME`. An option is set with `--set model.NAME=VALUE` or "
+        "in the `[model]` table of a TOML file. `tsforecast models NAME` prints the same from the program."
     )
     return _catalog("Models", intro, MODELS, "model")
 
@@ -40,8 +41,8 @@ def models_page() -> str:
 def trainers_page() -> str:
     """Return docs/trainers.md."""
     intro = (
-        "How parameters are found: `tsforecast train ... --trainer NAME`; each model names the one it uses by default. An "
-        "option is set with `--set trainer.NAME=VALUE` or in the `[trainer]` table of a TOML file. "
+        "How parameters are found: `tsforecast train ... --trainer NAME`; each model names the one it uses by default. "
+        "An option is set with `--set trainer.NAME=VALUE` or in the `[trainer]` table of a TOML file. "
         "`tsforecast trainers NAME` prints the same from the program."
     )
     return _catalog("Trainers", intro, TRAINERS, "trainer")
@@ -50,8 +51,8 @@ def trainers_page() -> str:
 def metrics_page() -> str:
     """Return docs/metrics.md."""
     intro = (
-        "How forecasts are scored: `tsforecast evaluate ... --metric NAME,NAME`; all of them by default. A pair of actual "
-        "and forecast with either side unknown is left out of every metric."
+        "How forecasts are scored: `tsforecast evaluate ... --metric NAME,NAME`; all of them by default. A pair of "
+        "actual and forecast with either side unknown is left out of every metric."
     )
     rows = []
     for name in METRICS:
@@ -66,10 +67,10 @@ def options_page() -> str:
     """Return docs/options.md."""
     intro = (
         "Every flag of every command. A setting is looked up in this order: flag, environment variable "
-        f"(`{ENVIRONMENT_PREFIX}` and the name in capitals: `{ENVIRONMENT_PREFIX}HORIZON=24`), the file after `--config`, "
-        "`tsforecast.toml` in the working folder, the preset of `--domain`, default. A TOML key is the flag without "
-        "its dashes, with `_` inside: `season_length = 24`. `tsforecast train ... --print-config` prints the outcome with "
-        "the origin of each value, as a file that `--config` reads."
+        f"(`{ENVIRONMENT_PREFIX}` and the name in capitals: `{ENVIRONMENT_PREFIX}HORIZON=24`), the file after "
+        "`--config`, `tsforecast.toml` in the working folder, the preset of `--domain`, default. A TOML key is the "
+        "flag without its dashes, with `_` inside: `season_length = 24`. `tsforecast train ... --print-config` prints "
+        "the outcome with the origin of each value, as a file that `--config` reads."
     )
     parts = [f"## `tsforecast {name}`\n\n{_own_flags(name)}" for name in COMMANDS]
     inherited = {row[0] for row in described(DomainOptions)}
@@ -97,24 +98,27 @@ def _catalog(title: str, intro: str, registry: Registry, section: str) -> str:
 
 
 def _entry(found: Any, name: str, section: str) -> str:
-    lines = [f"## {name}", "", inspect.cleandoc(found.__doc__).replace("``", "`"), ""]
-    if found.source:
-        lines += [f"From: {found.source}.", ""]
+    lines = [f"## {name}", inspect.cleandoc(found.__doc__).replace("``", "`")]
+    if found.source and "Source:" not in found.__doc__:
+        lines.append(f"Source: {found.source}.")
     if section == "model":
-        lines += [f"Trained by `{found.trainer}` unless `--trainer` says otherwise.", ""]
+        lines.append(f"Trained by `{found.trainer}` unless `--trainer` says otherwise.")
     rows = [_option_row(f"{section}.{option}", *rest) for option, *rest in described(found.Config)]
-    return "\n".join(lines) + (_table(("option", "default", "what it does"), rows) if rows else "No options.")
+    lines.append(_table(("option", "default", "what it does"), rows) if rows else "No options.")
+    return "\n\n".join(lines)
 
 
-def _option_row(label: str, kind: Any, default: Any, metadata: Mapping[str, Any]) -> tuple[str, str, str]:
+def _option_row(label: str, _: Any, default: Any, metadata: Mapping[str, Any]) -> tuple[str, str, str]:
     short = f", `-{metadata['short']}`" if metadata["short"] else ""
     choices = [c for c in metadata["choices"] if c]
-    text = metadata["help"] + (f" One of {_code(choices)}." if choices and label.partition(".")[2] else "")
-    return f"`{label}`{short}", _default(default, kind), text
+    text = metadata["help"]
+    if not all(choice in text for choice in choices):
+        text += f" One of {_code(choices)}."
+    return f"`{label}`{short}", "" if "by default" in text else _default(default), text
 
 
-def _default(default: Any, kind: Any) -> str:
-    if default in (None, "", ()) or (default == -1 and kind is int):
+def _default(default: Any) -> str:
+    if default in (None, "", ()):
         return ""
     if isinstance(default, bool):
         return "on" if default else "off"

@@ -50,7 +50,7 @@ def test_another_run_is_refused(saved):
 
 
 def test_nothing_to_resume_is_said(tmp_path):
-    with pytest.raises(UsageError, match="nothing to resume: .*model.resume does not exist"):
+    with pytest.raises(UsageError, match=r"nothing to resume: .*model\.resume does not exist"):
         load(tmp_path / "model.resume", "abc")
 
 

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tsforecast.config import (
-    ColumnOptions,
-    FitOptions,
     Layer,
-    ReadOptions,
     assignments,
     coerce,
     described,
@@ -24,6 +21,7 @@ from tsforecast.config import (
     toml_layer,
 )
 from tsforecast.errors import UsageError
+from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def test_the_strongest_layer_wins():
 
 
 def test_an_unknown_option_names_its_place():
-    with pytest.raises(UsageError, match="f.toml: unknown option 'horizn'; did you mean 'horizon'"):
+    with pytest.raises(UsageError, match=r"f\.toml: unknown option 'horizn'; did you mean 'horizon'"):
         resolve([Layer("f.toml", {"horizn": 3})], [FitOptions])
 
 
@@ -149,13 +147,13 @@ def test_toml_may_name_model_and_trainer_with_their_options(tmp_path):
 
 
 def test_toml_that_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="cannot read .*absent.toml: No such file"):
+    with pytest.raises(UsageError, match=r"cannot read .*absent\.toml: No such file"):
         toml_layer(tmp_path / "absent.toml")
     (tmp_path / "bad.toml").write_text("horizon = ")
-    with pytest.raises(UsageError, match="bad.toml is not valid TOML"):
+    with pytest.raises(UsageError, match=r"bad\.toml is not valid TOML"):
         toml_layer(tmp_path / "bad.toml")
     (tmp_path / "latin.toml").write_bytes(b'time = "\xe9"')
-    with pytest.raises(UsageError, match="latin.toml is not valid TOML"):
+    with pytest.raises(UsageError, match=r"latin\.toml is not valid TOML"):
         toml_layer(tmp_path / "latin.toml")
 
 

@@ -46,6 +46,6 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 def test_a_folder_in_the_way_stays(tmp_path):
     (tmp_path / "sub").mkdir()
-    with pytest.raises(UsageError, match="cannot write .*sub"):
+    with pytest.raises(UsageError, match=r"cannot write .*sub"):
         write_atomically(tmp_path / "sub", b"")
     assert [p.name for p in tmp_path.iterdir()] == ["sub"]

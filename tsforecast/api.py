@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 from tsforecast.artifact import Artifact, Fingerprint
 from tsforecast.artifact import load as load_artifact
 from tsforecast.artifact import save as save_artifact
-from tsforecast.config import ColumnOptions, FitOptions, Layer, ReadOptions, Settings, resolve
+from tsforecast.config import Layer, Settings, make, resolve
 from tsforecast.data.clock import parse_time
 from tsforecast.data.read import read
 from tsforecast.domains import find_domain
 from tsforecast.evaluation import Evaluation
 from tsforecast.evaluation import evaluate as score
-from tsforecast.fitting import fit, prepare
+from tsforecast.fitting import fit
+from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 from tsforecast.prediction import predict as forecast
 from tsforecast.prediction import read_frame, read_future
+from tsforecast.preparation import prepare
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +55,8 @@ def train(
         TrainingError: Training diverged.
     """
     settings = _settings({"target": target, **options}, model_options, trainer_options)
-    columns, read_options, chosen = (settings.build(c) for c in (ColumnOptions, ReadOptions, FitOptions))
+    columns, read_options = settings.build(ColumnOptions), settings.build(ReadOptions)
+    chosen = settings.build(FitOptions)
     task = prepare(read(_sources(data), read_options), columns, read_options, chosen, settings.model, settings.trainer)
     forecaster = fit(task).forecaster
     return Artifact(forecaster, Fingerprint.of(forecaster, task.example()), {})
@@ -67,19 +70,29 @@ def predict(
     at: str = "",
     future_data: Source | None = None,
     include_history: int = 0,
+    missing: str = "",
     **options: Any,
 ) -> pd.DataFrame:
     """Forecast what follows the last row of every series; see ``tsforecast predict``.
+
+    Args:
+        artifact: From :func:`train` or :func:`load`.
+        data: The history.
+        horizon: Steps; those of training by default.
+        at: Forecast from the last row up to this time.
+        future_data: Future covariates over the horizon.
+        include_history: Also return the last so many known rows.
+        missing: Treat holes otherwise than in training.
+        **options: Options of reading.
 
     Returns:
         The columns that the command prints; the time column holds the input's own texts.
     """
     import pandas as pd
 
-    forecaster, read_options = artifact.forecaster, _settings(options).build(ReadOptions)
-    frame, _ = read_frame(
-        forecaster, read(_sources(data), read_options, columns=forecaster.source_columns), read_options
-    )
+    forecaster, read_options = artifact.forecaster, make(ReadOptions, options)
+    table = read(_sources(data), read_options, columns=forecaster.source_columns)
+    frame, _ = read_frame(forecaster, table, read_options, missing=missing)
     future = None
     if future_data is not None:
         future = read_future(forecaster, read(_sources(future_data), read_options), read_options)
@@ -98,10 +111,9 @@ def evaluate(artifact: Artifact, data: Source, *, metrics: Sequence[str] = (), *
         **options: ``horizon``, ``stride``, ``n_windows``, ``in_sample`` and the options of reading.
     """
     span = {k: options.pop(k) for k in ("horizon", "stride", "n_windows", "in_sample") if k in options}
-    forecaster, read_options = artifact.forecaster, _settings(options).build(ReadOptions)
-    frame, _ = read_frame(
-        forecaster, read(_sources(data), read_options, columns=forecaster.source_columns), read_options
-    )
+    forecaster, read_options = artifact.forecaster, make(ReadOptions, options)
+    table = read(_sources(data), read_options, columns=forecaster.source_columns)
+    frame, _ = read_frame(forecaster, table, read_options)
     return score(forecaster, frame, metrics=metrics, **span)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,18 +21,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.config import FitOptions, make
+from tsforecast.config import make
 from tsforecast.data.build import Schema
 from tsforecast.data.clock import Clock
 from tsforecast.data.freq import Freq
 from tsforecast.data.scale import Scaler
 from tsforecast.defaults import Shape
-from tsforecast.errors import ModelFileError
+from tsforecast.errors import ModelFileError, UsageError
 from tsforecast.files import write_atomically
-from tsforecast.forecaster import Forecaster, Memory
+from tsforecast.forecaster import Forecaster
+from tsforecast.memory import Memory
 from tsforecast.models.base import Inputs
 from tsforecast.models.normalize import roll_out
 from tsforecast.ops.numpy_ops import NumpyOps
+from tsforecast.options import FitOptions
 from tsforecast.reference import NightTable
 
 FORMAT = 1
@@ -62,8 +65,14 @@ class Fingerprint:
         return cls(inputs, np.ascontiguousarray(out))
 
     def deviation(self, forecaster: Forecaster) -> float:
-        """Replay the window; return the largest difference from the stored forecast, in scaled units."""
-        again = Fingerprint.of(forecaster, self.inputs)
+        """Replay the window; return the largest difference from the stored forecast, in scaled units.
+
+        Parameters that do not fit the network any more deviate infinitely.
+        """
+        try:
+            again = Fingerprint.of(forecaster, self.inputs)
+        except (KeyError, ValueError):
+            return math.inf
         return float(np.abs(again.forecast - self.forecast).max())
 
 
@@ -160,7 +169,9 @@ def load(path: Path) -> Artifact:
         ModelFileError: Missing, truncated, tampered with, not a model file, or from a newer version.
     """
     tensors, document = _unpack(path)
-    if document.get("format", 0) > FORMAT:
+    if not isinstance(document.get("format"), int):
+        raise ModelFileError(f"{path} says nothing of its format", hint="train it again")
+    if document["format"] > FORMAT:
         raise ModelFileError(
             f"{path} has format {document['format']}, this version reads up to {FORMAT}",
             hint="upgrade tsforecast (pip install -U tsforecast)",
@@ -170,8 +181,14 @@ def load(path: Path) -> Artifact:
     try:
         forecaster = _forecaster(tensors, document)
         inputs = Inputs(**{f.name: tensors[f"fingerprint/{f.name}"] for f in dataclasses.fields(Inputs)})
-        return Artifact(forecaster, Fingerprint(inputs, tensors["fingerprint/forecast"]), document)
-    except (KeyError, TypeError, ValueError) as error:
+        made = Artifact(forecaster, Fingerprint(inputs, tensors["fingerprint/forecast"]), document)
+        _ = forecaster.network  # whose name or options this installation may not know
+        return made
+    except UsageError as error:
+        raise ModelFileError(
+            f"{path} needs what this installation lacks: {error.message}", hint="upgrade tsforecast"
+        ) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
             f"{path} lacks something a model file must have: {error}", hint="train it again"
         ) from error
@@ -195,8 +212,8 @@ def _unpack(path: Path) -> tuple[Tensors, dict[str, Any]]:
     if KEY not in metadata:
         raise ModelFileError(f"{path} is a safetensors file, but not one that tsforecast wrote")
     try:
-        document = json.loads(metadata[KEY])
-    except ValueError:
+        document = dict(json.loads(metadata[KEY]))
+    except (TypeError, ValueError):
         raise ModelFileError(f"{path}: its description is damaged", hint="train it again") from None
     return tensors, document
 

@@ -86,13 +86,21 @@ def _first_rows(forecaster: Forecaster, frame: Frame, in_sample: bool) -> NDArra
     return out
 
 
+def _ends(forecaster: Forecaster, frame: Frame) -> NDArray[np.int64]:
+    """Return (S,) one past the last row of each series with a known target: rows after it only carry covariates."""
+    known = np.asarray(np.isfinite(frame.values[:, : forecaster.targets]).any(axis=1))
+    ends = np.where(known, np.arange(1, len(known) + 1), 0)
+    pairs = zip(frame.bounds[:-1], frame.bounds[1:], strict=True)
+    return np.array([ends[a:b].max(initial=a) for a, b in pairs], dtype=np.int64)
+
+
 def _cutoffs(
     forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], horizon: int, stride: int, n_windows: int
 ) -> NDArray[np.int64]:
     """Return the last known rows of all folds: lags complete, whole horizon inside the series."""
-    parts = []
+    parts, last = [], _ends(forecaster, frame)
     for s in range(len(frame.series)):
-        low, high = max(int(first[s]) - 1, int(frame.bounds[s])), int(frame.bounds[s + 1]) - horizon
+        low, high = max(int(first[s]) - 1, int(frame.bounds[s])), int(last[s]) - horizon
         rows = np.arange(low, high, dtype=np.int64)
         rows = rows[(high - 1 - rows) % stride == 0]  # counted from the end: the newest rows are always scored
         parts.append(rows)
@@ -102,7 +110,7 @@ def _cutoffs(
     targets, past, future = forecaster.columns
     if future:
         ahead = Ahead(frame, rows, horizon).rows
-        known = np.isfinite(frame.values[:, targets + past :]).all(axis=1)
+        known = np.asarray(np.isfinite(frame.values[:, targets + past :]).all(axis=1))
         rows = rows[((ahead >= 0) & known[ahead]).all(axis=1)]
     if n_windows:
         series = np.searchsorted(frame.bounds, rows, side="right") - 1
@@ -111,7 +119,7 @@ def _cutoffs(
 
 
 def _nothing_to_score(forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], horizon: int) -> DataError:
-    fresh = int((frame.bounds[1:] - first).max())
+    fresh = int((_ends(forecaster, frame) - first).max())
     if fresh <= 0:
         return DataError(
             "the model has seen every row of this data: there is nothing to score",
@@ -227,6 +235,6 @@ def _domain_baseline(
         if name == "climatology":
             out[chosen] = climatology(*known, f.time[chosen])
         else:
-            place = {"latitude": forecaster.options.lat, "longitude": forecaster.options.lon}
-            out[chosen] = clear_sky_persistence(*known, past, past_time, f.time[chosen], **place)
+            north, east = forecaster.options.lat, forecaster.options.lon
+            out[chosen] = clear_sky_persistence(*known, past, past_time, f.time[chosen], latitude=north, longitude=east)
     return out

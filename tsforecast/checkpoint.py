@@ -49,8 +49,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     """
     from safetensors.numpy import save as pack
 
-    tensors = {f"trainer/{k}": np.ascontiguousarray(v) for k, v in checkpoint.trainer.items()}
-    tensors |= {f"best/{k}": np.ascontiguousarray(v) for k, v in checkpoint.best.items()}
+    tensors = {f"trainer/{k}": np.asarray(v, order="C") for k, v in checkpoint.trainer.items()}
+    tensors |= {f"best/{k}": np.asarray(v, order="C") for k, v in checkpoint.best.items()}
     meta = {"signature": checkpoint.signature, "history": checkpoint.history, "waiting": checkpoint.waiting}
     write_atomically(path, pack(tensors, metadata={"tsforecast": json.dumps(meta)}))
 
@@ -68,10 +68,11 @@ def load(path: Path, signature: str) -> Checkpoint:
     try:
         with safe_open(path, framework="np") as file:
             meta = json.loads(file.metadata()["tsforecast"])
+            found, history, waiting = meta["signature"], meta["history"], meta["waiting"]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         raise UsageError(f"{path} is damaged", hint="delete it and train again without --resume") from None
-    if meta["signature"] != signature:
+    if found != signature:
         raise UsageError(
             f"{path} belongs to a run with other data or options",
             hint="repeat the command as it was, with --resume, or delete the file",
@@ -80,4 +81,4 @@ def load(path: Path, signature: str) -> Checkpoint:
     for name, value in tensors.items():
         part, _, rest = name.partition("/")
         parts[part][rest] = value
-    return Checkpoint(signature, parts["trainer"], parts["best"], meta["history"], meta["waiting"])
+    return Checkpoint(signature, parts["trainer"], parts["best"], history, waiting)

@@ -1,17 +1,18 @@
-"""Choices made from the data when the user makes none: horizon, lags, season length, segment. Each can be overridden."""
+"""Choices made from the data when the user makes none: horizon, lags and season length."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tsforecast.config import FitOptions, parse_delays
+from tsforecast.config import parse_delays
 from tsforecast.data.frame import Frame
 from tsforecast.errors import DataError, UsageError
+from tsforecast.options import FitOptions
 
 FALLBACK_HORIZON = 12
 LAG_SEASONS = 7  # a week of days, where the season is a day
 MOST_LAGS = 336
-SPARE_WINDOWS = 8  # the longest window may take at most this share of the shortest training part
+MOST_SHARE = 6  # the horizon takes at most this fraction of the training rows
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _season(frame: Frame, train_rows: int) -> int:
 
 def _horizon(season: int, train_rows: int) -> int:
     wanted = season if season > 1 else FALLBACK_HORIZON
-    return max(1, min(wanted, 144, train_rows // SPARE_WINDOWS))
+    return max(1, min(wanted, 144, train_rows // MOST_SHARE))
 
 
 def _lags(season: int, horizon: int, train_rows: int) -> int:

@@ -44,7 +44,8 @@ DOMAINS: Mapping[str, Domain] = MappingProxyType(
             Domain(
                 "weather",
                 "Temperature, pressure, humidity: to be judged against what is usual for the day and hour.",
-                baselines=("climatology",),
+                MappingProxyType({"circular": ("auto",)}),
+                ("climatology",),
             ),
             Domain(
                 "stock",

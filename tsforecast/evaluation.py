@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tsforecast.backtest import backtest
-from tsforecast.config import ReadOptions
 from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
 from tsforecast.forecast_files import join_files
 from tsforecast.forecaster import Forecaster
+from tsforecast.options import ReadOptions
 from tsforecast.registry import METRICS
 from tsforecast.scores import Forecasts, score_table
 from tsforecast.verdict import Verdict, judge
@@ -66,9 +66,8 @@ def evaluate(
     if in_sample:
         notes.append("scored in sample: training has seen these rows, the scores are too good")
     if made.unscored and not n_windows:
-        notes.append(
-            f"{made.unscored} of {made.scored + made.unscored} rows have no forecast (no complete lags before them)"
-        )
+        why = "no complete lags before them" + (", or left out by the stride" if stride > 1 else "")
+        notes.append(f"{made.unscored} of {made.scored + made.unscored} rows have no forecast ({why})")
     return _evaluation(made.forecasts, metrics, forecaster.options.domain == "stock", notes)
 
 
@@ -104,4 +103,14 @@ def evaluate_files(
 def _evaluation(made: tuple[Forecasts, ...], metrics: Sequence[str], random_walk: bool, notes: list[str]) -> Evaluation:
     chosen = list(metrics) or list(METRICS)
     records = [record for f in made for record in score_table(f, chosen)]
-    return Evaluation(made, records, [judge(f, random_walk=random_walk) for f in made], notes)
+    verdicts = [judge(f, random_walk=random_walk) for f in made]
+    if random_walk:
+        notes += [_direction_note(v) for v in verdicts]
+    return Evaluation(made, records, verdicts, notes)
+
+
+def _direction_note(verdict: Verdict) -> str:
+    """Say how often the direction of a price was right, with its 95 % interval: the skill that pays."""
+    d = verdict.direction
+    told = "better than a coin" if d.low > 0.5 else "no better than a coin"
+    return f"{verdict.target}: the direction was right in {d.accuracy:.1%} (95 % {d.low:.1%} to {d.high:.1%}): {told}"

@@ -14,8 +14,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` to a temporary file beside ``path``, flush it to disk, and rename it into place.
 
     Raises:
-        UsageError: The folder does not exist or cannot be written to.
+        UsageError: ``path`` is a folder, or its folder does not exist or cannot be written to.
     """
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a folder", hint=f"name a file in it, such as {path / 'NAME'}")
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.config import ReadOptions
 from tsforecast.data.build import Schema, build
 from tsforecast.data.clock import find_clock
 from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
 from tsforecast.errors import DataError
 from tsforecast.forecaster import rows_at
+from tsforecast.options import ReadOptions
 from tsforecast.scores import Forecasts
 
 SUFFIX = "_forecast"
 CUTOFF = "cutoff"
+STEP = "step"
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,13 @@ def join_files(
 
 def _shared_id(forecast: Table, actual: Table, names: Sequence[str]) -> str:
     """Return the text column, not first, that both files have: the series id; empty when there is none."""
-    taken = {*names, CUTOFF, "step"}
+    taken = {*names, CUTOFF, STEP}
     shared = [c for c in forecast.columns[1:] if c in actual.columns and c not in taken]
     return next((c for c in shared if not forecast.is_numeric(c)), "")
 
 
 def _folds(forecast: Table, identifier: str, read_options: ReadOptions) -> _Folds:
-    _, time = find_clock(forecast, read_options)
+    time = _times(forecast, read_options)
     none = [""] * forecast.n_rows
     series = list(forecast.texts(identifier)) if identifier else none
     cutoff = list(forecast.texts(CUTOFF)) if CUTOFF in forecast.columns else none
@@ -92,6 +93,14 @@ def _folds(forecast: Table, identifier: str, read_options: ReadOptions) -> _Fold
         rows[k, : len(member)] = sorted(member, key=lambda row: time[row])
     last = np.maximum.accumulate(np.where(rows >= 0, time[rows], np.iinfo(np.int64).min), axis=1)
     return _Folds([key[0] for key in members], rows, last)
+
+
+def _times(forecast: Table, read_options: ReadOptions) -> NDArray[np.int64]:
+    """Return (N,) the time of each row; without a clock the step that ``predict`` and ``--backtest`` write."""
+    if not read_options.no_time or STEP not in forecast.columns:
+        return find_clock(forecast, read_options)[1]
+    step = forecast.numbers(STEP, np.float64).astype(np.int64)
+    return step + forecast.numbers(CUTOFF, np.float64).astype(np.int64) if CUTOFF in forecast.columns else step
 
 
 def _pair(known: Frame, folds: _Folds, values: NDArray[np.float32], target: int) -> Forecasts:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.config import FitOptions, make
+from tsforecast.config import make
 from tsforecast.data.build import Schema, calendar_values
 from tsforecast.data.clock import Clock
 from tsforecast.data.frame import Frame
@@ -19,36 +19,14 @@ from tsforecast.data.scale import Scaler, transform, untransform
 from tsforecast.data.window import Tables, WindowIndex, positions, tables
 from tsforecast.defaults import Shape
 from tsforecast.errors import DataError
+from tsforecast.memory import Memory
 from tsforecast.models.base import Dims, FloatArray, Inputs, Network, make_network
 from tsforecast.models.normalize import Normalized, roll_out
 from tsforecast.ops.numpy_ops import NumpyOps
-from tsforecast.reference import NightTable
+from tsforecast.options import FitOptions
 from tsforecast.registry import MODELS
 
 CHUNK = 1024  # windows per forward pass
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What a forecaster knows of the rows it was fitted on.
-
-    Attributes:
-        series: S series ids.
-        last_seen: (S,) time of the last row of each series that training or validation saw.
-        scale: (S, T, 2) mean absolute and mean squared seasonal-naive difference per series and target, data units.
-        slope: (T,) mean step of the targets between neighbouring rows, data units.
-        ranges: (C, 2) lowest and highest value per column, data units.
-        night: When the target is zero because the sun is down, if ``--night`` asked for it.
-        rows: Rows of training and validation.
-    """
-
-    series: tuple[str, ...]
-    last_seen: NDArray[np.int64]
-    scale: NDArray[np.float64]
-    slope: NDArray[np.float64]
-    ranges: NDArray[np.float64]
-    night: NightTable | None = None
-    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,7 +97,10 @@ class Forecaster:
 
     def tables(self, frame: Frame) -> Tables:
         """Return the frame's columns transformed, scaled and sorted by role."""
-        return scaled_tables(frame, self.options.transform, self.scaler, self.static_scaler, self.columns, self.shape)
+        targets, past, _ = self.columns
+        values = self.scaler.apply(transformed(frame, self.options.transform, targets))
+        static = self.static_scaler.apply(frame.static)
+        return tables(frame, values, static, targets, past, self.shape.season_length)
 
     def complete(self, frame: Frame, cutoffs: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether the lags that end at each cutoff row hold no missing value and no gap."""
@@ -286,16 +267,6 @@ def build_network(options: FitOptions, model_options: Mapping[str, Any], dims: D
     cls = MODELS.get(options.model)
     network = make_network(options.model, make(cls.Config, model_options, "model"), dims)
     return Normalized(network, options.normalize)
-
-
-def scaled_tables(
-    frame: Frame, kind: str, scaler: Scaler, static_scaler: Scaler, columns: tuple[int, int, int], shape: Shape
-) -> Tables:
-    """Transform the targets, scale every column and sort the columns by role."""
-    targets, past, _ = columns
-    values = transformed(frame, kind, targets)
-    made = tables(frame, scaler.apply(values), targets, past, shape.season_length)
-    return Tables(made.target, made.covariates, static_scaler.apply(frame.static), made.series, made.phase, past)
 
 
 def transformed(frame: Frame, kind: str, targets: int) -> NDArray[np.float32]:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.config import ReadOptions
 from tsforecast.data.build import build
 from tsforecast.data.clock import Clock
 from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
 from tsforecast.errors import DataError
 from tsforecast.forecaster import Forecaster
+from tsforecast.options import ReadOptions
 from tsforecast.reference import NightTable
 
 
@@ -39,7 +39,7 @@ class Prediction:
     targets: tuple[str, ...]
 
     def columns(self, clock: Clock, include_history: int = 0) -> dict[str, Any]:
-        """Return the table to print: time, id, ``<target>_forecast``; history rows before carry ``<target>`` instead."""
+        """Return the table to print: time, id, ``<target>_forecast``; history rows carry ``<target>`` instead."""
         blocks = [self._series_block(k, include_history) for k in range(len(self.cutoffs))]
         time = np.concatenate([b[0] for b in blocks])
         names = np.repeat([self.frame.series[s] for s in self._series()], [len(b[0]) for b in blocks])
@@ -109,13 +109,20 @@ def read_frame(
 
 
 def read_future(forecaster: Forecaster, table: Table, read_options: ReadOptions) -> Frame:
-    """Build a frame of future covariates only.
+    """Build a frame of future covariates only; the targets, which such a file need not have, are left out.
 
     Raises:
         DataError: A future covariate is missing.
     """
-    schema = replace(forecaster.schema, target=(), past=(), static=(), missing="skip")
-    return build(table, schema, read_options)[0]
+    import pyarrow as pa
+
+    schema = replace(forecaster.schema, past=(), static=(), missing="skip")
+    data = table.data.drop_columns([name for name in schema.target if name in table.columns])
+    for name in schema.target:
+        data = data.append_column(name, pa.nulls(table.n_rows))
+    frame = build(replace(table, data=data), schema, read_options)[0]
+    targets = len(schema.target)
+    return replace(frame, values=frame.values[:, targets:], columns=frame.columns[targets:])
 
 
 def adjusted(forecaster: Forecaster, frame: Frame, **changes: Any) -> Forecaster:
@@ -156,7 +163,8 @@ def _check_lags(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64]
     rows = cutoff + 1 - int(frame.bounds[s])
     if rows < lags:
         raise DataError(
-            f"{name}{rows} rows are too few, the model looks back {lags} steps{more}", hint="give more history"
+            f"{name}{rows} rows of history, and the model looks back {lags} steps{more}",
+            hint="give more history" + (", or leave the series out" if name else ""),
         )
     window = frame.values[cutoff + 1 - lags : cutoff + 1]
     hole = np.argwhere(~np.isfinite(window))

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsforecast.config import ReadOptions
 from tsforecast.data.build import Schema, build, calendar_values
 from tsforecast.data.clock import Clock
 from tsforecast.data.frame import Frame
 from tsforecast.data.freq import Freq
 from tsforecast.data.read import read
 from tsforecast.errors import DataError, UsageError
+from tsforecast.options import ReadOptions
 
 NAN = np.nan
 
@@ -246,3 +246,20 @@ def test_infinite_values_and_too_many_categories() -> None:
     text = "t,y,k\n" + "".join(f"2020-01-01 {i // 60:02d}:{i % 60:02d},1,k{i}x\n" for i in range(60))
     with pytest.raises(DataError, match="column 'k' holds 60 different texts"):
         make(text, Schema(("y",), past=("k",)))
+
+
+def test_circular_auto_takes_the_covariates_that_are_directions_by_name() -> None:
+    from tsforecast.options import ColumnOptions
+
+    names = (
+        "wind_dir",
+        "Wind Direction (deg)",
+        "wd (deg)",
+        "WindDirection(Degrees)",
+        "wdir",
+        "direct_radiation",
+        "dirt",
+        "wdx",
+    )
+    columns = ColumnOptions(target=("y",), past=names, circular=("auto",))
+    assert Schema.of(columns, ReadOptions()).circular == names[:5]

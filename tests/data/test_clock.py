@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tsforecast.config import ReadOptions
 from tsforecast.data.clock import Clock, find_clock, parse_time
 from tsforecast.data.read import read
 from tsforecast.errors import DataError, UsageError
+from tsforecast.options import ReadOptions
 
 
 def find(text: str, **options: object) -> tuple[Clock, NDArray[np.int64]]:

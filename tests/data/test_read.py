@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tsforecast.config import ReadOptions
 from tsforecast.data.read import read
 from tsforecast.data.table import Table
 from tsforecast.errors import DataError
+from tsforecast.options import ReadOptions
 
 PLAIN = "date,a,b\n2020-01-01,1.5,2\n2020-01-02,-0.25,3\n2020-01-03,4e3,\n"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tsforecast.config import ReadOptions
 from tsforecast.data.build import Schema, build
 from tsforecast.data.read import read
 from tsforecast.errors import DataError
+from tsforecast.options import ReadOptions
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 
@@ -99,7 +99,7 @@ def test_cold_reading_imports_little() -> None:
     import sys
 
     code = (
-        "import sys; from tsforecast.config import ReadOptions; from tsforecast.data.read import read;"
+        "import sys; from tsforecast.options import ReadOptions; from tsforecast.data.read import read;"
         "from tsforecast.data.build import Schema, build;"
         f"build(read([{str(data_file('ett/ETTh1.csv'))!r}], ReadOptions()), Schema(('OT',)), ReadOptions());"
         "print([m for m in ('pandas', 'scipy', 'torch', 'pyarrow.compute') if m in sys.modules])"

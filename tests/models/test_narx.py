@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tsforecast.config import parse_delays
 from tsforecast.errors import UsageError
 from tsforecast.models.base import Dims
-from tsforecast.config import parse_delays
 from tsforecast.models.normalize import roll_out
 from tsforecast.ops.numpy_ops import NumpyOps
 

@@ -22,8 +22,8 @@ SMALL = {"rnn": {"hidden": 6}, "lstm": {"hidden": 6}, "gru": {"hidden": 6}, "tdn
 DEEP = {"hidden": 4, "layers": 2, "skip": True, "bidirectional": True, "learn_state": True, "segment": 5}
 RECURSIVE = {"hidden": 4, "decoder": "recursive", "segment": 2}
 VARIANTS = {
-    "deep": {cell: DEEP for cell in ("rnn", "lstm", "gru")},
-    "recursive": {cell: RECURSIVE for cell in ("rnn", "lstm", "gru")},
+    "deep": dict.fromkeys(("rnn", "lstm", "gru"), DEEP),
+    "recursive": dict.fromkeys(("rnn", "lstm", "gru"), RECURSIVE),
     "peepholes": {"lstm": {"hidden": 4, "peepholes": True, "bidirectional": True}},
     "peepholes_recursive": {"lstm": RECURSIVE | {"peepholes": True, "layers": 2, "learn_state": True}},
     "no_highway": {"gru": {"hidden": 4, "highway": False}, "tdnn": {"channels": 4, "highway": False}},

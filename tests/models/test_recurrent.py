@@ -31,7 +31,7 @@ def copy_weights(layer, params):
 @pytest.mark.parametrize("both", [False, True])
 def test_stacked_layers_equal_those_of_torch(cell, both, network, random_params, random_inputs):
     dims = Dims(lags=8, horizon=3, targets=2, past=1)
-    net = network(cell, dims, {"hidden": 5, "layers": 2, "bidirectional": both, "highway": False})
+    net = network(cell, dims, {"hidden": 5, "layers": 2, "segment": 1, "bidirectional": both, "highway": False})
     params, inputs = random_params(net), random_inputs(dims)
     layer = LAYERS[cell](3, 5, num_layers=2, bidirectional=both, batch_first=True)
     copy_weights(layer, params)
@@ -56,11 +56,19 @@ def sampled(net, params, inputs, steps):
     return heard
 
 
-@pytest.mark.parametrize(("segment", "used"), [(0, 11), (1, 11), (3, 9), (4, 8), (11, 11)])
+@pytest.mark.parametrize(("segment", "used"), [(1, 11), (3, 9), (4, 8), (11, 11)])
 def test_segments_read_the_newest_steps(segment, used, network, random_params, random_inputs):
     net = network("gru", DIMS, {"hidden": 16, "segment": segment, "highway": False})
     heard = sampled(net, random_params(net), random_inputs(DIMS), DIMS.lags)
     assert heard == [delay <= used for delay in range(1, DIMS.lags + 1)]
+
+
+@pytest.mark.parametrize(
+    ("lags", "season", "segment"), [(168, 24, 24), (96, 24, 24), (95, 24, 7), (36, 1, 3), (11, 1, 1), (1, 1, 1)]
+)
+def test_a_segment_is_a_season_or_a_twelfth_of_the_lags(lags, season, segment, network):
+    net = network("gru", Dims(lags=lags, horizon=4, season_length=season))
+    assert net.network.segment == segment
 
 
 def test_a_segment_longer_than_the_window_is_refused(network):
@@ -69,8 +77,8 @@ def test_a_segment_longer_than_the_window_is_refused(network):
 
 
 def test_a_learned_start_replaces_zero(network, random_params, random_inputs):
-    plain = network("lstm", DIMS, {"hidden": 4})
-    learned = network("lstm", DIMS, {"hidden": 4, "learn_state": True})
+    plain = network("lstm", DIMS, {"hidden": 4, "segment": 1})
+    learned = network("lstm", DIMS, {"hidden": 4, "learn_state": True, "segment": 1})
     params, inputs = random_params(plain), random_inputs(DIMS)
     start = {"layer0.0.start": np.zeros((2, 4), np.float32)}
     expected = plain.apply(NumpyOps(), params, inputs)
@@ -81,7 +89,7 @@ def test_a_learned_start_replaces_zero(network, random_params, random_inputs):
 
 def test_skip_adds_the_input_of_the_second_layer(network, random_params, random_inputs):
     """A second layer whose weights are all zero is then the identity on the first one."""
-    options = {"hidden": 4, "highway": False}
+    options = {"hidden": 4, "segment": 1, "highway": False}
     one, two = network("rnn", DIMS, options), network("rnn", DIMS, options | {"layers": 2, "skip": True})
     params, inputs = random_params(one), random_inputs(DIMS)
     silent = {k: np.zeros_like(v) for k, v in random_params(two).items() if k.startswith("layer1")}
@@ -91,7 +99,7 @@ def test_skip_adds_the_input_of_the_second_layer(network, random_params, random_
 
 
 def decode_by_hand(cell, params, state, inputs, fed):
-    """Run the recursive decoder step by step, showing it ``fed[t]`` after step t (its own output where that is None)."""
+    """Run the recursive decoder step by step, feeding back ``fed[t]`` after step t (its own output when None)."""
     head = {k[5:]: v for k, v in params.items() if k.startswith("head.")}
     own = {k[5:]: v for k, v in head.items() if k.startswith("cell.")}
     h = np.tanh(state @ head["enter"] + head["enter_bias"])
@@ -108,7 +116,7 @@ def decode_by_hand(cell, params, state, inputs, fed):
 @pytest.mark.parametrize("cell", LAYERS)
 @pytest.mark.parametrize("taught", [False, True])
 def test_recursive_decoder_equals_a_loop_by_hand(cell, taught, network, random_params, random_inputs):
-    net = network(cell, DIMS, {"hidden": 5, "decoder": "recursive"})
+    net = network(cell, DIMS, {"hidden": 5, "segment": 1, "decoder": "recursive"})
     params, inputs = random_params(net), random_inputs(DIMS, taught=taught)
     window = np.concatenate([inputs.past_target, inputs.past_covariates], 2)
     constant = np.repeat(inputs.static_covariates[:, None], DIMS.lags, 1)

@@ -19,7 +19,8 @@ def test_receptive_field_is_reach(options, network, random_params, random_inputs
     params, inputs = random_params(net), random_inputs(SIZES)
     expected = net.apply(NumpyOps(), params, inputs)
     step = net.network.dilations
-    heard = {sum(d * k for d, k in zip(step, taps, strict=True)) for taps in np.ndindex(*[net.config.kernel] * len(step))}
+    taps = np.ndindex(*[net.config.kernel] * len(step))
+    heard = {sum(d * k for d, k in zip(step, tap, strict=True)) for tap in taps}
     assert max(heard) + 1 == net.network.reach <= SIZES.lags
     for delay in range(SIZES.lags):
         changed = inputs.past_target.copy()
@@ -38,7 +39,9 @@ def test_one_layer_equals_a_convolution_by_hand(network, random_params, random_i
     np.testing.assert_allclose(net.apply(NumpyOps(), params, inputs)[:, :, 0, 0], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("lags", "kernel", "dilations"), [(3, 3, (1,)), (8, 3, (1,)), (9, 3, (1, 3)), (16, 2, (1, 2, 4, 8)), (5, 1, (1,))])
+@pytest.mark.parametrize(
+    ("lags", "kernel", "dilations"), [(3, 3, (1,)), (8, 3, (1,)), (9, 3, (1, 3)), (16, 2, (1, 2, 4, 8)), (5, 1, (1,))]
+)
 def test_taps_fill_the_window_by_default(lags, kernel, dilations, network):
     net = network("tdnn", Dims(lags=lags, horizon=2), {"kernel": kernel}).network
     assert net.dilations == dilations

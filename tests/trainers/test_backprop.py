@@ -21,7 +21,9 @@ RECURSIVE = {"hidden": 4, "layers": 2, "dropout": 0.3, "decoder": "recursive"}
 
 
 def trainer(**options):
-    return Backprop(make(BackpropConfig, {"steps": 4, "batch_size": 16, "learning_rate": 0.01} | options))
+    return Backprop(
+        make(BackpropConfig, {"steps": 4, "epoch_size": 100, "batch_size": 16, "learning_rate": 0.01} | options)
+    )
 
 
 def same(a, b):
@@ -118,15 +120,32 @@ def test_clipping_bounds_the_update(network, make_objective):
     assert moved**0.5 == pytest.approx(0.01, rel=1e-3)
 
 
-@pytest.mark.parametrize(("size", "batches"), [(30, 4), (20, 3), (1000, 11)])
-def test_a_step_draws_epoch_size_windows(size, batches, watched):
+def epochs_of(seen):
+    """Return the windows of the first and of the second half of all updates."""
+    half = len(seen) // 2
+    return [[row for update in part for row in update["rows"]] for part in (seen[:half], seen[half:])]
+
+
+@pytest.mark.parametrize("size", [10, 20, 30, 100])
+def test_a_step_draws_epoch_size_windows(size, watched):
+    """Each at most once, unless the training set is more than four times as large."""
     seen, windows = watched(epoch_size=size, batch_size=8, steps=2)
-    epochs = [[row for batch in half for row in batch["rows"]] for half in (seen[:batches], seen[batches:])]
+    epochs = epochs_of(seen)
     assert all(len(rows) == min(size, windows) for rows in epochs)
     assert all(0 <= row < windows for rows in epochs for row in rows)
     assert epochs[0] != epochs[1]
     if windows <= 4 * size:
         assert all(len(set(rows)) == len(rows) for rows in epochs)
+
+
+def test_a_small_set_is_passed_through_several_times(watched):
+    """Every window equally often, in a new order each time."""
+    seen, windows = watched(epoch_size=1000, batch_size=50, steps=2)
+    for rows in epochs_of(seen):
+        passes = np.array(rows).reshape(-1, windows)
+        assert len(passes) == 1000 // windows
+        assert (np.sort(passes, axis=1) == np.arange(windows)).all()
+        assert (passes[0] != passes[1]).any()
 
 
 def test_truncation_at_the_window_is_no_truncation(network, make_objective):

@@ -19,7 +19,7 @@ from tsforecast.registry import TRAINERS
 
 DIMS = Dims(lags=6, horizon=3, past=1, future=1, season_length=8)
 MODEL = {"none": ("drift", {}), "least_squares": ("linear", {})}  # what a trainer can fit; any other fits a NARX
-OPTIONS = {"backprop": {"steps": 6, "batch_size": 16, "learning_rate": 0.01}}
+OPTIONS = {"backprop": {"steps": 6, "epoch_size": 100, "batch_size": 16, "learning_rate": 0.01}}
 LEARNING = [name for name in TRAINERS if name != "none"]
 
 

@@ -1,1 +1,1 @@
-"""The command line: one file per command, the only place that prints. Must import quickly: numpy only inside commands."""
+"""The command line: one file per command, the only place that prints. Imports numpy only inside commands."""

@@ -36,14 +36,23 @@ def make_app(commands: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
     return app
 
 
-def _main(
-    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
-) -> None:
-    if version:
-        from importlib.metadata import version as installed
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"tsforecast {installed('tsforecast')}")
+        try:
+            typer.echo(f"tsforecast {version('tsforecast')}")
+        except PackageNotFoundError:
+            typer.echo("tsforecast (not installed)")
         raise typer.Exit
+
+
+def _main(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
+    ),
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

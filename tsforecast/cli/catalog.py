@@ -85,5 +85,7 @@ def _page(entry: dict[str, Any]) -> str:
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
         choices = f" ({', '.join(map(str, option['choices']))})" if option["choices"] else ""
         rows.append([option["name"], shown or "-", option["help"] + choices])
+    if "Source:" not in entry["about"] and entry["source"]:
+        lines += [f"Source: {entry['source']}", ""]
     text = "\n".join(lines) + "\n"
     return text + (aligned(["--set", "default", "what it does"], rows) if rows else "")

@@ -14,9 +14,11 @@ from tsforecast.registry import SYNTHETIC
 @with_options()
 def demo(
     kind: str = typer.Argument("solar_wind", help="weather, solar, wind, solar_wind or stock."),
-    rows: int = typer.Option(None, "--rows", min=1, help="Rows; about two years of hours or ten of days by default."),
+    rows: int | None = typer.Option(
+        None, "--rows", min=1, help="Rows; about two years of hours or ten of days by default."
+    ),
     seed: int = typer.Option(0, "--seed", min=0, help="Seed of the simulation."),
-    output: Path = typer.Option(None, "--output", "-o", help="File to write; stdout by default."),
+    output: Path | None = typer.Option(None, "--output", "-o", help="File to write; stdout by default."),
     debug: bool = DEBUG,  # noqa: ARG001 - read by app
 ) -> None:
     """Write a simulated, seeded sample series as CSV.

@@ -79,6 +79,6 @@ def _facts(loaded: Artifact) -> dict[str, Any]:
         else "",
         "seed": forecaster.options.seed,
         "created": loaded.document["created"],
-        "versions": ", ".join(f"{k} {v}" for k, v in loaded.document["versions"].items()),
+        "versions": ", ".join(f"{k} {v}" for k, v in loaded.document["versions"].items() if v),
     }
     return {name: value for name, value in facts.items() if value != ""}

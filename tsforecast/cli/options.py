@@ -15,10 +15,7 @@ import typer
 
 from tsforecast.config import (
     PROJECT_FILE,
-    ColumnOptions,
-    FitOptions,
     Layer,
-    ReadOptions,
     Settings,
     assignments,
     described,
@@ -27,6 +24,7 @@ from tsforecast.config import (
     toml_layer,
 )
 from tsforecast.errors import Interrupted, UsageError
+from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 
 KNOWN = (ReadOptions, ColumnOptions, FitOptions)
 QUIET: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but warnings and errors.")
@@ -90,7 +88,7 @@ def with_options(*classes: type) -> Callable[[Callable[..., None]], Callable[...
 
         wrapper.__signature__ = inspect.Signature([*own, *extra])  # type: ignore[attr-defined]
         wrapper.__annotations__ = {p.name: p.annotation for p in [*own, *extra]}
-        del wrapper.__wrapped__  # type: ignore[attr-defined] - else the signature of the command is read instead
+        del wrapper.__wrapped__  # else the signature of the command is read
         return wrapper
 
     return decorate

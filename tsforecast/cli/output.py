@@ -29,10 +29,7 @@ def write_table(columns: Columns, *, format: str = "", output: Path | None = Non
     Raises:
         UsageError: Unknown format.
     """
-    kind = format or _by_suffix(output)
-    if kind not in FORMATS:
-        raise UsageError(f"unknown format '{kind}'", hint=did_you_mean(kind, FORMATS))
-    data = _render(columns, kind)
+    data = _render(columns, choose_format(format, output))
     if output is not None:
         write_atomically(output, data)
         return
@@ -45,9 +42,25 @@ def write_table(columns: Columns, *, format: str = "", output: Path | None = Non
     sys.stdout.flush()
 
 
-def write_json(document: Any) -> None:
-    """Print a JSON document on stdout; NaN becomes null."""
-    print(json.dumps(plain(document), indent=2, ensure_ascii=False))
+def choose_format(format: str = "", output: Path | None = None) -> str:
+    """Return the format that was asked for, else the one that the suffix of ``output`` names, else CSV.
+
+    Raises:
+        UsageError: Unknown format.
+    """
+    kind = format or _by_suffix(output)
+    if kind not in FORMATS:
+        raise UsageError(f"unknown format '{kind}'", hint=did_you_mean(kind, FORMATS))
+    return kind
+
+
+def write_json(document: Any, output: Path | None = None) -> None:
+    """Write a JSON document to a file, or print it on stdout; NaN becomes null."""
+    text = json.dumps(plain(document), indent=2, ensure_ascii=False)
+    if output is not None:
+        write_atomically(output, f"{text}\n".encode())
+    else:
+        print(text)
 
 
 def plain(value: Any) -> Any:

@@ -10,20 +10,22 @@ import typer
 
 from tsforecast.cli.options import DEBUG, QUIET, Flags, data_sources, with_options
 from tsforecast.cli.report import Reporter
-from tsforecast.config import ReadOptions
+from tsforecast.options import ReadOptions
 
 
 @with_options(ReadOptions)
 def predict(
     flags: Flags,
     model: Path = typer.Argument(..., help="Model file written by `tsforecast train`."),
-    data: list[str] = typer.Argument(None, help="Files with the history; - or nothing is stdin."),
+    data: list[str] | None = typer.Argument(None, help="Files with the history; - or nothing is stdin."),
     horizon: int = typer.Option(0, "--horizon", "-H", min=0, help="Steps to forecast; those of training by default."),
     at: str = typer.Option("", "--at", help="Forecast from the last row up to this time instead of the last row."),
-    future_data: Path = typer.Option(None, "--future-data", help="File with the future covariates over the horizon."),
+    future_data: Path | None = typer.Option(
+        None, "--future-data", help="File with the future covariates over the horizon."
+    ),
     include_history: int = typer.Option(0, "--include-history", min=0, help="Also print the last N known rows."),
     missing: str = typer.Option("", "--missing", help="Treat holes otherwise than in training (interpolate:6, ...)."),
-    output: Path = typer.Option(None, "--output", "-o", help="File to write; stdout by default."),
+    output: Path | None = typer.Option(None, "--output", "-o", help="File to write; stdout by default."),
     format: str = typer.Option("", "--format", "-f", help="csv, tsv, json, jsonl, parquet or table [default: csv]"),
     json: bool = typer.Option(False, "--json", help="The same as --format json."),
     quiet: bool = QUIET,
@@ -39,10 +41,11 @@ def predict(
     read_options = flags.settings().build(ReadOptions)
 
     from tsforecast import artifact, prediction
-    from tsforecast.cli.output import shortest, write_table
+    from tsforecast.cli.output import choose_format, shortest, write_table
     from tsforecast.data.clock import parse_time
     from tsforecast.data.read import read
 
+    kind = choose_format("json" if json else format, output)
     forecaster = artifact.load(model).forecaster
     table = read(data_sources(data), read_options, stdin=sys.stdin.buffer, columns=forecaster.source_columns)
     frame, notes = prediction.read_frame(forecaster, table, read_options, missing=missing)
@@ -52,7 +55,9 @@ def predict(
         report.note(text)
     future = None
     if future_data is not None:
-        future = prediction.read_future(forecaster, read([future_data], read_options), read_options)
+        future = prediction.read_future(
+            forecaster, read([future_data], read_options, stdin=sys.stdin.buffer), read_options
+        )
     if horizon > forecaster.shape.horizon and forecaster.network.block > 1:
         report.note(
             f"horizon {horizon} is beyond the {forecaster.shape.horizon} steps of training: forecasts are fed back"
@@ -64,4 +69,4 @@ def predict(
         for name in (target, f"{target}_forecast"):
             if name in columns:
                 columns[name] = shortest(columns[name])
-    write_table(columns, format="json" if json else format, output=output)
+    write_table(columns, format=kind, output=output)

@@ -6,10 +6,11 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from tsforecast.config import ColumnOptions, ReadOptions, Settings
+from tsforecast.config import Settings
+from tsforecast.options import ColumnOptions, ReadOptions
 
 if TYPE_CHECKING:
-    from tsforecast.fitting import Task
+    from tsforecast.preparation import Task
 
 
 def config_text(task: Task, settings: Settings, columns: ColumnOptions, read_options: ReadOptions) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,24 +11,27 @@ import typer
 
 from tsforecast.cli.options import DEBUG, QUIET, Flags, data_sources, with_options
 from tsforecast.cli.report import Reporter
-from tsforecast.config import ColumnOptions, FitOptions, ReadOptions
 from tsforecast.errors import Interrupted, UsageError
+from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 
 if TYPE_CHECKING:
-    from tsforecast.fitting import Outcome, Task
+    from tsforecast.fitting import Outcome
+    from tsforecast.preparation import Task
 
 
 @with_options(ColumnOptions, FitOptions, ReadOptions)
 def train(
     flags: Flags,
-    data: list[str] = typer.Argument(
+    data: list[str] | None = typer.Argument(
         None, help="CSV, TSV, JSON Lines or Parquet files, also .gz and .zst; - is stdin."
     ),
-    output: Path = typer.Option(None, "--output", "-o", help="Model file to write, for example plant.safetensors."),
-    pairs: list[str] = typer.Option(
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="Model file to write, for example plant.safetensors."
+    ),
+    pairs: list[str] | None = typer.Option(
         None, "--set", help="Option of model or trainer: model.hidden=64, trainer.optimizer=sgd."
     ),
-    config: Path = typer.Option(None, "--config", help="TOML file of options."),
+    config: Path | None = typer.Option(None, "--config", help="TOML file of options."),
     print_config: bool = typer.Option(False, "--print-config", help="Print every resolved option as TOML and stop."),
     resume: bool = typer.Option(False, "--resume", help="Continue a run that was stopped, to the same end."),
     force: bool = typer.Option(False, "--force", help="Overwrite an existing model file."),
@@ -42,16 +46,16 @@ def train(
     """
     report = Reporter(quiet=quiet, verbose=verbose)
     settings = flags.settings(config, pairs or [])
-    columns, read_options, options = (settings.build(c) for c in (ColumnOptions, ReadOptions, FitOptions))
-    if not print_config:
-        _check_output(output, resume=resume, force=force)
+    columns, read_options = settings.build(ColumnOptions), settings.build(ReadOptions)
+    options = settings.build(FitOptions)
+    path = None if print_config else _model_path(output, resume=resume, force=force)
 
-    from tsforecast import artifact, checkpoint, fitting
+    from tsforecast import artifact, checkpoint, fitting, preparation
     from tsforecast.data.read import read
 
     table = read(data_sources(data), read_options, stdin=sys.stdin.buffer)
-    task = fitting.prepare(table, columns, read_options, options, settings.model, settings.trainer)
-    if print_config:
+    task = preparation.prepare(table, columns, read_options, options, settings.model, settings.trainer)
+    if path is None:
         from tsforecast.cli.toml import config_text
 
         typer.echo(config_text(task, settings, columns, read_options), nl=False)
@@ -61,13 +65,13 @@ def train(
     for text in task.notes:
         report.note(text)
     with report.progress(task.steps) as show:
-        outcome = fitting.fit(task, on_progress=show, checkpoint=checkpoint.path_beside(output), resume=resume)
+        outcome = fitting.fit(task, on_progress=show, checkpoint=checkpoint.path_beside(path), resume=resume)
     if outcome.forecaster.history:
         fingerprint = artifact.Fingerprint.of(outcome.forecaster, task.example())
-        artifact.save(output, outcome.forecaster, fingerprint)
+        artifact.save(path, outcome.forecaster, fingerprint)
     if outcome.ended == "interrupted":
-        raise _interruption(output, outcome)
-    summary = _summary(task, outcome, output)
+        raise _interruption(path, outcome)
+    summary = _summary(task, outcome, path)
     report.note(_sentence(summary))
     if json:
         from tsforecast.cli.output import write_json
@@ -75,32 +79,37 @@ def train(
         write_json(summary)
 
 
-def _check_output(output: Path | None, *, resume: bool, force: bool) -> None:
-    """Refuse, before any work, what could not be written in the end."""
+def _model_path(output: Path | None, *, resume: bool, force: bool) -> Path:
+    """Return the path of the model file; refuse, before any work, what could not be written in the end."""
     if output is None:
         raise UsageError("no model file to write", hint="name one with --output, for example -o model.safetensors")
+    if output.is_dir():
+        raise UsageError(f"cannot write {output}: it is a folder", hint=f"name a file: {output / 'model.safetensors'}")
     if output.exists() and not (force or resume):
         raise UsageError(f"{output} exists already", hint="use --force to overwrite it, or another --output")
     if not output.parent.is_dir():
         raise UsageError(f"cannot write {output}: there is no folder {output.parent}", hint="make the folder first")
+    if not os.access(output.parent, os.W_OK):
+        raise UsageError(f"cannot write {output}: no permission in {output.parent}", hint="name another folder")
+    return output
 
 
-def _interruption(output: Path, outcome: Outcome) -> Interrupted:
+def _interruption(path: Path, outcome: Outcome) -> Interrupted:
     if not outcome.forecaster.history:
         return Interrupted("interrupted before the first step ended: nothing was saved")
     return Interrupted(
-        f"interrupted after step {len(outcome.forecaster.history)}: the best so far is in {output}",
+        f"interrupted after step {len(outcome.forecaster.history)}: the best so far is in {path}",
         hint="continue with the same command and --resume",
     )
 
 
-def _summary(task: Task, outcome: Outcome, output: Path) -> dict[str, Any]:
+def _summary(task: Task, outcome: Outcome, path: Path) -> dict[str, Any]:
     """Return what `--json` prints."""
     forecaster = outcome.forecaster
     best = min(forecaster.history, key=lambda record: record["valid_loss"])
     return {
         "schema": 1,
-        "model_file": str(output),
+        "model_file": str(path),
         "model": forecaster.options.model,
         "trainer": forecaster.options.trainer,
         "parameters": int(sum(v.size for v in forecaster.params.values())),
@@ -125,5 +134,6 @@ def _sentence(summary: dict[str, Any]) -> str:
     return (
         f"{summary['model']} ({summary['parameters']:,} parameters, freq {summary['freq']}, lags {summary['lags']}, "
         f"horizon {summary['horizon']}): validation loss {summary['valid_loss']:.4f}, {compared}, "
-        f"best of {summary['steps']} steps at {summary['best_step']}, {summary['seconds']:.1f} s; {summary['model_file']}"
+        f"best of {summary['steps']} steps at {summary['best_step']}, {summary['seconds']:.1f} s; "
+        f"{summary['model_file']}"
     )

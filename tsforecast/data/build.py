@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.config import ReadOptions
 from tsforecast.data.clock import Clock, find_clock
 from tsforecast.data.encode import calendar_values, encode, encode_static, find_categories
 from tsforecast.data.frame import Frame
@@ -17,6 +16,7 @@ from tsforecast.data.rows import Ints, Rows, choose_freq, find_breaks, settle_du
 from tsforecast.data.schema import Schema
 from tsforecast.data.table import Table, and_more
 from tsforecast.errors import DataError
+from tsforecast.options import ReadOptions
 
 __all__ = ["Schema", "build", "calendar_values"]
 
@@ -142,4 +142,4 @@ def _handle_missing(
     hollow = np.isnan(own)
     count = fill(own, missing, breaks, ends, n_known)
     notes.append(f"--missing {schema.missing}: {len(found.rows) - before} rows inserted, {count} values filled")
-    return found, values, (hollow & ~np.isnan(own)).any(axis=1)
+    return found, values, np.asarray((hollow & ~np.isnan(own)).any(axis=1))

@@ -15,8 +15,8 @@ from tsforecast.data.timestyle import MINUTE
 from tsforecast.errors import UsageError
 
 if TYPE_CHECKING:
-    from tsforecast.config import ReadOptions
     from tsforecast.data.table import Table
+    from tsforecast.options import ReadOptions
 
 EPOCH_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds per unit
 _EPOCH = re.compile(r"@(s|ms|us)(\d*)")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tsforecast.config import ReadOptions
 from tsforecast.data.columns import may_be_time
 from tsforecast.data.lines import LineOrigin, Origin
 from tsforecast.data.read_text import read_text
@@ -14,6 +13,7 @@ from tsforecast.data.sniff import Dialect
 from tsforecast.data.source import Source, open_source
 from tsforecast.data.table import Table, listed
 from tsforecast.errors import DataError
+from tsforecast.options import ReadOptions
 
 if TYPE_CHECKING:
     import pandas

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from tsforecast.config import ReadOptions
 from tsforecast.data.columns import column_types, keep_as_text
 from tsforecast.data.lines import TextOrigin
 from tsforecast.data.numerals import NULL_TEXTS
@@ -14,6 +13,7 @@ from tsforecast.data.sniff import BLANKS, Dialect, sniff
 from tsforecast.data.source import Source
 from tsforecast.data.table import Table, and_more, listed
 from tsforecast.errors import DataError
+from tsforecast.options import ReadOptions
 
 HEAD = 1 << 16
 WIDE_HEAD = 1 << 22

@@ -57,6 +57,7 @@ def _measure(column: NDArray[np.float32], kind: str) -> tuple[float, float]:
     elif kind == "robust":
         low, center, high = (float(q) for q in np.quantile(known, (0.25, 0.5, 0.75)))
         spread = (high - low) / 1.349  # the interquartile range of a normal distribution is 1.349 deviations
+        spread = spread or float(known.std(dtype=np.float64))  # half the values are the same: rain, the sun at night
     else:
         center, spread = float(known.min()), float(known.max()) - float(known.min())
     return center, spread if spread > 1e-8 * max(1.0, abs(center)) else 1.0

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from tsforecast.config import ColumnOptions, ReadOptions
 from tsforecast.data.clock import Clock
 from tsforecast.data.table import Table, listed
 from tsforecast.errors import DataError, did_you_mean
+from tsforecast.options import ColumnOptions, ReadOptions
 
 Categories = dict[str, tuple[str, ...]]
+
+AUTO = "auto"  # of --circular: the covariates that are directions by their names
+_DIRECTION = re.compile(r"direction|(^|[^a-z])(wind|w)?_?dir([^a-z]|$)|(^|[^a-z])wd([^a-z]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,15 @@ class Schema:
     @classmethod
     def of(cls, columns: ColumnOptions, read: ReadOptions) -> Schema:
         """Return the schema that the options of a command describe."""
+        circular = columns.circular
+        if circular == (AUTO,):
+            circular = tuple(name for name in (*columns.past, *columns.future) if _DIRECTION.search(name))
         return cls(
             target=columns.target,
             past=columns.past,
             future=columns.future,
             static=columns.static,
-            circular=columns.circular,
+            circular=circular,
             calendar=columns.calendar,
             series_id=columns.series_id,
             missing=columns.missing,

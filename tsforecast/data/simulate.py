@@ -79,4 +79,4 @@ def remember(values: Floats, decay: float) -> Floats:
 def lagged(values: Floats, memory: float) -> Floats:
     """Exponentially weighted mean of the last ``memory`` steps, shape (N,), started at its first value."""
     decay = float(np.exp(-1.0 / memory))
-    return remember((values - values[0]) * (1.0 - decay), decay) + values[0]
+    return np.asarray(remember((values - values[0]) * (1.0 - decay), decay) + values[0])

@@ -58,7 +58,7 @@ def garch(shocks: Floats) -> Floats:
     for shock in shocks.tolist():
         path.append(variance)
         variance = base + (REACTION * shock * shock + PERSISTENCE) * variance
-    return np.sqrt(np.array(path))
+    return np.asarray(np.sqrt(np.array(path)))
 
 
 def trading_days(steps: int) -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:

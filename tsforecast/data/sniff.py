@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from tsforecast.config import ReadOptions
 from tsforecast.data.numerals import NULL_TEXTS, find_decimal, to_number
 from tsforecast.data.timestyle import looks_like_time
 from tsforecast.errors import DataError
+from tsforecast.options import ReadOptions
 
 DELIMITERS = (",", ";", "\t", "|")
 BLANKS = " "

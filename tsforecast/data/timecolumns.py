@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.config import ReadOptions
 from tsforecast.data import arrow, timestyle
 from tsforecast.data.clock import Clock
 from tsforecast.data.columns import is_time_of_day, name_score, part_of, parts
 from tsforecast.data.table import Table, and_more, listed
 from tsforecast.data.timeread import Reading, guess_formats, read_columns, sample
 from tsforecast.errors import DataError
+from tsforecast.options import ReadOptions
 
 SMALLEST_STAMP = 19_000_101  # what numbers without a telling name must reach: a date without marks, or seconds
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.config import ReadOptions
 from tsforecast.data import arrow, timestyle
 from tsforecast.data.clock import EPOCH_UNITS, Clock
 from tsforecast.data.columns import counts_time, name_score, part_of
 from tsforecast.data.freq import detect_freq
 from tsforecast.data.table import Table, listed
 from tsforecast.errors import DataError
+from tsforecast.options import ReadOptions
 
 SAMPLE = 100
 PLAUSIBLE = (631_152_000, 4_102_444_800)  # 1990 to 2100, in seconds

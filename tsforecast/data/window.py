@@ -76,12 +76,20 @@ def _hollow(like: Any, steps: int) -> Any:
     return np.broadcast_to(empty, shape) if isinstance(like, np.ndarray) else empty.expand(shape)
 
 
-def tables(frame: Frame, scaled: NDArray[np.float32], targets: int, past: int, season_length: int) -> Tables:
+def tables(
+    frame: Frame,
+    scaled: NDArray[np.float32],
+    static: NDArray[np.float32],
+    targets: int,
+    past: int,
+    season_length: int,
+) -> Tables:
     """Sort the scaled columns of a frame by role.
 
     Args:
         frame: Where the rows come from.
         scaled: (N, C) scaled values in the frame's column order: target, past, future.
+        static: (S, K) scaled static covariates.
         targets: T.
         past: P.
         season_length: Steps per season.
@@ -90,7 +98,7 @@ def tables(frame: Frame, scaled: NDArray[np.float32], targets: int, past: int, s
     return Tables(
         target=np.ascontiguousarray(scaled[:, :targets]),
         covariates=np.ascontiguousarray(scaled[:, targets:]),
-        static=frame.static,
+        static=static,
         series=series,
         phase=(positions(frame) % season_length).astype(np.int32),
         past=past,
@@ -98,7 +106,7 @@ def tables(frame: Frame, scaled: NDArray[np.float32], targets: int, past: int, s
 
 
 def positions(frame: Frame) -> NDArray[np.int64]:
-    """Return (N,) positions on the time grid: rows one step apart differ by one; calendars without a grid count rows."""
+    """Return (N,) positions on the time grid: one step apart is one; calendars without a grid count rows."""
     return frame.freq.ordinal(frame.time)
 
 
@@ -113,8 +121,8 @@ class WindowIndex:
     def __init__(self, frame: Frame, columns: tuple[int, int, int]) -> None:
         targets, past, _ = columns
         finite = np.isfinite(frame.values)
-        behind = finite.all(axis=1)
-        ahead = finite[:, :targets].all(axis=1) & finite[:, targets + past :].all(axis=1)
+        behind = np.asarray(finite.all(axis=1))
+        ahead = np.asarray(finite[:, :targets].all(axis=1) & finite[:, targets + past :].all(axis=1))
         self._past = _running(~behind)
         self._future = _running(~ahead)
         self._breaks = _running(frame.breaks)
@@ -141,7 +149,7 @@ class WindowIndex:
         holes = self._past[cut] - self._past[starts]
         holes += self._future[end] - self._future[cut]
         holes += self._breaks[end] - self._breaks[starts + 1]  # a break at the first row is before the window
-        return holes == 0
+        return np.asarray(holes == 0)
 
     @staticmethod
     def lost(split: Split, lags: int, horizons: tuple[int, int], found: tuple[int, int]) -> int:

@@ -91,8 +91,8 @@ class Network(ABC):
         summary: One line for ``tsforecast models``.
         source: Papers.
         trainer: Name of the trainer that fits it by default.
-        equivariant: True when scaling and shifting the window scales and shifts the forecast by itself, so that
-            window normalisation has nothing to add.
+        equivariant: True when shifting the window shifts the forecast by as much, so that window normalisation has
+            nothing to add; it is then left out.
     """
 
     Config: ClassVar[type] = NoOptions

@@ -14,7 +14,7 @@ from tsforecast.ops.base import Array, Ops
 class Linear(Network):
     """y_{t+h} = w_h . window + b_h, a separate map for every step, fitted by ridge regression.
 
-    The features are all past targets, past covariates, static covariates and the future covariates of the whole horizon.
+    The features are all past targets and covariates, the static ones and the future ones of the whole horizon.
 
     Source: A. Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI 2023 (NLinear, with
     ``--normalize last``); A. Hoerl & R. Kennard, Technometrics 12 (1970) for ridge.

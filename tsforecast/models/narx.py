@@ -31,8 +31,8 @@ class Narx(Network):
 
     f is a feed-forward network with a linear output. One call forecasts one step (block 1), so training on windows of
     one step is the open loop (series-parallel: every delay holds a true output), and a longer forecast is the closed
-    loop (parallel: the network's outputs are fed back by ``roll_out``). Past covariates are unknown after the cutoff and
-    hold their last value there.
+    loop (parallel: the network's outputs are fed back by ``roll_out``). Past covariates are unknown after the cutoff:
+    they hold their last value there.
 
     Source: S. Chen, S. A. Billings & P. M. Grant, Int. J. Control 51 (1990); K. S. Narendra & K. Parthasarathy, IEEE
     Trans. Neural Networks 1 (1990) for series-parallel and parallel; T. Lin et al., IEEE TNN 7 (1996).

@@ -17,8 +17,8 @@ VARIANCE_FLOOR = 1e-5  # RevIN's epsilon, Kim et al. (2022)
 class Normalized(Network):
     """A network that sees windows relative to themselves and whose forecasts are moved back.
 
-    ``last`` subtracts the last observation (NLinear, Zeng et al. 2023), ``mean`` the window mean, ``revin`` also divides
-    by the window's standard deviation and learns a gain and a bias per target (Kim et al. 2022, eq. 1 to 4).
+    ``last`` subtracts the last observation (NLinear, Zeng et al. 2023), ``mean`` the window mean, ``revin`` divides,
+    too, by the window's standard deviation and learns a gain and a bias per target (Kim et al. 2022, eq. 1 to 4).
 
     Args:
         network: The network inside.

@@ -28,7 +28,7 @@ class RecurrentConfig:
         0, "Steps of the window that are embedded as one recurrent step; 0: a season, or a twelfth of the lags.", low=0
     )
     decoder: str = option("direct", "All steps at once, or one after the other.", choices=("direct", "recursive"))
-    highway: bool = option(False, "A linear path from the window to the forecast beside the network (direct decoder).")
+    highway: bool = option(True, "A linear path from the window to the forecast beside the network (direct decoder).")
 
 
 def usual_segment(dims: Dims) -> int:
@@ -61,7 +61,7 @@ class RecurrentNetwork(Network):
 
     @property
     def teachable(self) -> bool:
-        return self.config.decoder == "recursive"
+        return bool(self.config.decoder == "recursive")
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
         config, dims = self.config, self.dims
@@ -139,10 +139,16 @@ class RecurrentNetwork(Network):
             y = outputs[0] if len(outputs) == 1 else ops.concat(outputs, 2)
             state = finals[0] if len(finals) == 1 else ops.concat(finals, 1)
             if self.config.skip and layer:
-                state = state + x[:, -1]
-                y = y + x
+                state, y = state + self._ends(ops, x), y + x
             x = y
         return state
+
+    def _ends(self, ops: Ops, x: Array) -> Array:
+        """Return where each direction ends in (B, L, directions * D): the last step, and going backwards the first."""
+        if self.directions == 1:
+            return x[:, -1]
+        size = self.config.hidden
+        return ops.concat([x[:, -1, :size], x[:, 0, size:]], 1)
 
     def _steps(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
         """Return what the recurrence reads: (B, L, C) or, in segments, (B, L / w, D)."""

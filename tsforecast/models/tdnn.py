@@ -44,7 +44,8 @@ class Tdnn(Network):
 
     def __init__(self, config: Any, dims: Dims) -> None:
         super().__init__(config, dims)
-        self.dilations = config.dilations or self._fill(config.kernel, dims.lags)
+        self.kernel = config.kernel if config.dilations else min(config.kernel, dims.lags)
+        self.dilations = config.dilations or self._fill(self.kernel, dims.lags)
         count = len(self.dilations)
         if len(config.channels) not in (1, count):
             raise UsageError(
@@ -52,11 +53,11 @@ class Tdnn(Network):
                 hint=f"give one number, or {count}",
             )
         self.channels = config.channels * count if len(config.channels) == 1 else config.channels
-        self.reach = 1 + (config.kernel - 1) * sum(self.dilations)
+        self.reach = 1 + (self.kernel - 1) * sum(self.dilations)
         if self.reach > dims.lags:
             raise UsageError(
                 f"the taps of the tdnn reach back {self.reach} steps, the window has {dims.lags}",
-                hint=f"use --lags {self.reach} or more, or smaller model.dilations",
+                hint=f"use --lags {self.reach} or more, or smaller model.dilations or model.kernel",
             )
 
     @staticmethod
@@ -73,8 +74,8 @@ class Tdnn(Network):
         params: dict[str, FloatArray] = {}
         width = self.dims.channels + self.dims.static
         for layer, channels in enumerate(self.channels):
-            fan_in = width * self.config.kernel
-            params[f"layer{layer}.weight"] = uniform(rng, (self.config.kernel, width, channels), fan_in)
+            fan_in = width * self.kernel
+            params[f"layer{layer}.weight"] = uniform(rng, (self.kernel, width, channels), fan_in)
             params[f"layer{layer}.bias"] = uniform(rng, (channels,), fan_in)
             width = channels
         return params | prefixed(init_direct(rng, width, self.dims, highway=self.config.highway), "head")
@@ -87,8 +88,8 @@ class Tdnn(Network):
         act = ops.activation(self.config.activation)
         for layer, dilation in enumerate(self.dilations):
             weight, bias = params[f"layer{layer}.weight"], params[f"layer{layer}.bias"]
-            length = x.shape[1] - (self.config.kernel - 1) * dilation
-            taps = [x[:, k * dilation : k * dilation + length] for k in range(self.config.kernel)]
+            length = x.shape[1] - (self.kernel - 1) * dilation
+            taps = [x[:, k * dilation : k * dilation + length] for k in range(self.kernel)]
             x = act(sum(tap @ weight[k] for k, tap in enumerate(taps)) + bias)
         state = ops.dropout(x[:, -1], self.config.dropout)
         return direct(ops, subset(params, "head"), state, inputs, self.dims)

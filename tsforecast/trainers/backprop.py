@@ -13,7 +13,8 @@ import torch
 from tsforecast.config import option
 from tsforecast.errors import UsageError
 from tsforecast.ops.torch_ops import TorchOps
-from tsforecast.trainers.base import Arrays, Best, FloatArray, Objective, Progress, ProgressStream, Trainer, finite
+from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer, finite
+from tsforecast.trainers.objective import Objective
 from tsforecast.trainers.schedules import SCHEDULES
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -24,6 +25,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
+LEAST_WINDOWS = 1024  # per step: smaller training sets are passed through several times
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class BackpropConfig:
     """Options of gradient descent."""
 
     optimizer: str = option("adam", "Update rule.", choices=tuple(OPTIMIZERS))
-    learning_rate: float = option(0.002, "Step size at the schedule's height.", low=0)
+    learning_rate: float = option(0.001, "Step size at the schedule's height.", low=0)
     momentum: float = option(0.9, "Momentum of sgd.", low=0, high=1)
     nesterov: bool = option(False, "Nesterov's momentum for sgd.")
     weight_decay: float = option(0.0, "L2 penalty (decoupled in adamw).", low=0)
@@ -66,6 +68,8 @@ class Backprop(Trainer):
         super().__init__(config)
         if config.optimizer == "sgd" and config.nesterov and not config.momentum:
             raise UsageError("trainer.nesterov needs momentum", hint="use --set trainer.momentum=0.9")
+        self._best = Best()
+        self._step, self._waiting, self._seconds = 0, 0, 0.0
 
     def fit(
         self, objective: Objective, params: dict[str, FloatArray], *, seed: int, state: Arrays | None = None
@@ -92,7 +96,6 @@ class Backprop(Trainer):
         self._shuffle = torch.Generator().manual_seed(seed)
         self._noise = torch.Generator(device).manual_seed(seed + 1)
         self._ops = TorchOps(device, training=True, generator=self._noise, truncate=self.config.truncate)
-        self._best, self._waiting, self._step, self._seconds = Best(), 0, 0, 0.0
         self._batch_size = self.config.batch_size or int(
             np.clip(2 ** round(math.log2(objective.n_train / 64 + 1)), 16, 256)
         )
@@ -102,7 +105,8 @@ class Backprop(Trainer):
         extra: dict[str, Any] = {"weight_decay": config.weight_decay}
         if config.optimizer == "sgd":
             extra |= {"momentum": config.momentum, "nesterov": config.nesterov}
-        return OPTIMIZERS[config.optimizer](list(self._tensors.values()), lr=config.learning_rate, **extra)  # type: ignore[call-arg]
+        tensors = list(self._tensors.values())
+        return OPTIMIZERS[config.optimizer](tensors, lr=config.learning_rate, **extra)  # type: ignore[call-arg]
 
     def _epoch(self, objective: Objective, share: float) -> float:
         """Run one step; return its mean training loss, ``inf`` once it is not finite."""
@@ -116,11 +120,16 @@ class Backprop(Trainer):
         return finite(float(total) / len(rows))
 
     def _draw(self, windows: int) -> torch.Tensor:
-        """Choose the windows of one step, in random order; a set much larger than a step is sampled with replacement."""
+        """Choose the windows of one step, in random order.
+
+        A set much larger than a step is sampled with replacement; a small one is passed through several times, so that
+        a step means a useful number of updates whatever the size of the data.
+        """
         size = min(windows, self.config.epoch_size)
         if windows > 4 * size:
             return torch.randint(windows, (size,), generator=self._shuffle)
-        return torch.randperm(windows, generator=self._shuffle)[:size]
+        passes = max(1, min(LEAST_WINDOWS, self.config.epoch_size) // windows)
+        return torch.cat([torch.randperm(windows, generator=self._shuffle)[:size] for _ in range(passes)])
 
     def _update(self, objective: Objective, rows: torch.Tensor, share: float) -> torch.Tensor:
         config = self.config
@@ -131,21 +140,24 @@ class Backprop(Trainer):
         steps = 0
         if config.curriculum > share:
             steps = max(1, math.ceil(objective.block * share / config.curriculum))
-        loss = objective.train_loss(self._ops, self._tensors, batch, teacher=self._teacher(batch, share), steps=steps)
+        loss: torch.Tensor = objective.train_loss(
+            self._ops, self._tensors, batch, teacher=self._teacher(batch, share), steps=steps
+        )
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if config.clip:
             torch.nn.utils.clip_grad_norm_(list(self._tensors.values()), config.clip)
         self._optimizer.step()
         return loss.detach()
 
     def _teacher(self, batch: dict[str, Any], share: float) -> torch.Tensor:
-        """Draw where the true value is fed back; the chance moves from ``teacher_forcing`` to ``teacher_forcing_end``."""
+        """Draw where the true value is fed back; the chance moves to ``teacher_forcing_end`` as training goes on."""
         config = self.config
         chance = config.teacher_forcing + (config.teacher_forcing_end - config.teacher_forcing) * min(share, 1.0)
         shape = (*batch["future_target"].shape[:2], 1)
-        drawn = torch.rand(shape, generator=self._noise, device=self._noise.device)
-        return (drawn < chance).to(torch.float32)
+        drawn: torch.Tensor = torch.rand(shape, generator=self._noise, device=self._noise.device)
+        shown: torch.Tensor = (drawn < chance).to(torch.float32)
+        return shown
 
     @property
     def params(self) -> dict[str, FloatArray]:

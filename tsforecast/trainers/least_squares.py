@@ -10,7 +10,8 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from tsforecast.config import option
-from tsforecast.trainers.base import Arrays, Best, FloatArray, Objective, Progress, ProgressStream, Trainer, finite
+from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer, finite
+from tsforecast.trainers.objective import Objective
 
 CHUNK = 4096
 

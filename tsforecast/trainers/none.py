@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import ClassVar, final
 
-from tsforecast.trainers.base import Arrays, Best, FloatArray, Objective, Progress, ProgressStream, Trainer, finite
+from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer, finite
+from tsforecast.trainers.objective import Objective
 
 
 @final

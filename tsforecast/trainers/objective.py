@@ -153,7 +153,7 @@ class Objective:
         return float(LOSSES[self.loss](out[..., 0] - target).mean()) * len(starts)
 
     def design(self, rows: NDArray[np.int64]) -> tuple[Array, Array]:
-        """Return features (B, D) and targets (B, O) of training windows, for models that are linear in their parameters.
+        """Return features (B, D) and targets (B, O) of training windows, for a model that is linear in its parameters.
 
         Raises:
             UsageError: The model is not linear.

@@ -1,0 +1,90 @@
+"""Where settings come from: flag > environment > --config > tsforecast.toml > domain preset > default."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shell import Cli, Csv
+
+COMMAND = ("train", "data.csv", "-t", "power", "-m", "linear", "--print-config")
+
+
+def settings(cli: Cli, *words: Any) -> dict[str, Any]:
+    done = cli(*COMMAND, *words)
+    assert (done.code, done.err) == (0, "")
+    return tomllib.loads(done.out)
+
+
+def test_every_layer_overrides_the_ones_below(cli: Cli, csv: Csv, monkeypatch: pytest.MonkeyPatch) -> None:
+    csv()
+    assert settings(cli)["horizon"] > 6
+    Path("tsforecast.toml").write_text("horizon = 3\nfloor = -1\n")
+    assert settings(cli)["horizon"] == 3
+    Path("own.toml").write_text("horizon = 4\n")
+    assert settings(cli, "--config", "own.toml")["horizon"] == 4
+    monkeypatch.setenv("TSFORECAST_HORIZON", "5")
+    assert settings(cli, "--config", "own.toml")["horizon"] == 5
+    assert settings(cli, "--config", "own.toml", "-H", 6)["horizon"] == 6
+
+
+def test_a_domain_only_sets_what_nobody_else_set(cli: Cli, csv: Csv) -> None:
+    csv()
+    assert settings(cli, "--domain", "wind")["floor"] == 0
+    assert settings(cli, "--domain", "wind", "--floor", -2)["floor"] == -2
+    Path("tsforecast.toml").write_text("floor = -1\ndomain = 'wind'\n")
+    assert settings(cli)["floor"] == -1
+    assert settings(cli, "--domain", "stock")["transform"] == "log"
+
+
+def test_options_of_model_and_trainer_are_merged_key_by_key(cli: Cli, csv: Csv) -> None:
+    csv()
+    Path("own.toml").write_text("[model]\nname = 'gru'\nhidden = 7\nlayers = 2\n[trainer]\nsteps = 9\n")
+    made = settings(cli, "--config", "own.toml", "-m", "lstm", "--set", "model.hidden=5")
+    assert (made["model"]["name"], made["model"]["hidden"], made["model"]["layers"]) == ("lstm", 5, 2)
+    assert made["trainer"]["steps"] == 9
+
+
+def test_every_value_says_where_it_comes_from(cli: Cli, csv: Csv, monkeypatch: pytest.MonkeyPatch) -> None:
+    csv()
+    Path("own.toml").write_text("lags = 12\n")
+    monkeypatch.setenv("TSFORECAST_SEED", "3")
+    text = cli(*COMMAND, "--config", "own.toml", "--domain", "solar").out
+    for line in ('lags = "12"  # own.toml', "seed = 3  # environment", "floor = 0.0  # --domain solar"):
+        assert line in text.splitlines()
+    assert 'target = ["power"]  # command line' in text.splitlines()
+
+
+def test_a_printed_configuration_reads_back_the_same(cli: Cli, csv: Csv) -> None:
+    csv()
+    chosen = ["-m", "gru", "--set", "model.hidden=4", "--domain", "solar", "--null", "-99", "--lags", "1:24,48"]
+    printed = cli("train", "data.csv", "-t", "power", "--future", "wind", *chosen, "--print-config")
+    Path("own.toml").write_text(printed.out)
+    again = cli("train", "data.csv", "--config", "own.toml", "--print-config")
+    assert tomllib.loads(again.out) == tomllib.loads(printed.out)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("horizn = 3", ["bad.toml: unknown option 'horizn'", "did you mean 'horizon'"]),
+        ("horizon = ", ["bad.toml is not valid TOML", "line 1"]),
+        ("horizon = 'many'", ["horizon: 'many' is not a whole number"]),
+        ("[model]\nhiden = 3", ["unknown option 'model.hiden'"]),
+        ("model = 'lstn'", ["unknown model 'lstn'"]),
+        ("scaler = 'std'", ["scaler: 'std' is not known", "standard"]),
+    ],
+)
+def test_a_wrong_file_of_options_is_refused(cli: Cli, csv: Csv, text: str, parts: list[str]) -> None:
+    Path("bad.toml").write_text(text + "\n")
+    cli("train", csv(), "-t", "power", "--config", "bad.toml", "-o", "m").refused(2, *parts)
+
+
+def test_a_missing_file_and_an_unknown_variable_are_refused(
+    cli: Cli, csv: Csv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("train", csv(), "-t", "power", "--config", "none.toml", "-o", "m").refused(2, "cannot read none.toml")
+    monkeypatch.setenv("TSFORECAST_HORIZN", "5")
+    cli("train", "data.csv", "-t", "power", "-o", "m").refused(2, "environment: unknown option 'horizn'", "'horizon'")

@@ -1,0 +1,61 @@
+"""Real processes and real pipes: the program as a Unix filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from shell import Csv, shell
+
+Train = Callable[..., Path]
+
+
+@pytest.fixture
+def model(csv: Csv, trained: Train) -> Path:
+    return trained(csv(), "--test", 40)
+
+
+def test_train_and_predict_in_a_pipeline(csv: Csv) -> None:
+    csv()
+    assert shell("cat data.csv | tsforecast train - -t power -m linear -H 20 -o m -q").code == 0
+    done = shell("cat data.csv | tsforecast predict m")
+    assert (done.code, done.err) == (0, "")
+    assert len(done.rows()) == 20
+
+
+def test_head_ends_the_program_silently(model: Path) -> None:
+    done = shell("set +o pipefail; cat data.csv | tsforecast predict m.safetensors -H 20000 -q | head -2")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[0] == "timestamp,power_forecast"
+    assert len(done.out.splitlines()) == 2
+
+
+def test_a_forecast_is_piped_into_its_score(model: Path) -> None:
+    forecast = "tsforecast predict m.safetensors data.csv --at '2024-01-07 15:00'"
+    done = shell(f"{forecast} | tsforecast evaluate --forecast - --actual data.csv --metric mae")
+    assert done.code == 0
+    assert [row["model"] for row in done.rows()] == ["forecast", "naive", "seasonal_naive"]
+
+
+def test_one_model_feeds_another(csv: Csv, trained: Train, model: Path) -> None:
+    wind = trained(Path("data.csv"), "-t", "wind", "--calendar", "hour", name="wind")
+    power = trained(Path("data.csv"), "--future", "wind", name="power")
+    ahead = f"tsforecast predict {wind} data.csv | sed 1s/wind_forecast/wind/"
+    done = shell(f"{ahead} | tsforecast predict {power} data.csv --future-data -")
+    assert (done.code, done.err) == (0, "")
+    assert len(done.rows()) == 6
+    assert shell(f"{ahead} > future; tsforecast predict {power} data.csv --future-data future") == done
+
+
+def test_an_error_in_a_pipeline_says_nothing_on_stdout(model: Path) -> None:
+    done = shell("head -5 data.csv | tsforecast predict m.safetensors | cat")
+    assert (done.code, done.out) == (3, "")
+    assert "4 rows of history" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_demo_feeds_train(model: Path) -> None:
+    done = shell("tsforecast demo solar --rows 400 | tsforecast train -t ghi -m linear -H 6 -L 24 -o solar -q")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert Path("solar").exists()

@@ -1,0 +1,99 @@
+"""The Python face: data frames in and out, the same results as the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tsforecast
+from tsforecast.artifact import Artifact
+from tsforecast.cli.app import run
+from tsforecast.errors import DataError, UsageError
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    hours = np.arange(200)
+    power = 10 + 5 * np.sin(2 * np.pi * hours / 24) + np.random.default_rng(0).normal(0, 0.3, 200)
+    return pd.DataFrame({"time": pd.date_range("2024-01-01", periods=200, freq="h"), "power": power.round(2)})
+
+
+@pytest.fixture(scope="module")
+def trained(frame: pd.DataFrame) -> Artifact:
+    return tsforecast.train(frame, "power", model="linear", horizon=6, lags=24, test="40")
+
+
+def test_predict_returns_a_data_frame_that_follows_the_data(trained: Artifact, frame: pd.DataFrame) -> None:
+    made = tsforecast.predict(trained, frame)
+    assert list(made.columns) == ["time", "power_forecast"]
+    following = pd.date_range("2024-01-09 08:00", periods=6, freq="h")
+    assert pd.to_datetime(made["time"]).tolist() == following.tolist()
+
+
+def test_data_may_be_a_frame_with_an_index_of_time_or_a_file(
+    trained: Artifact, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    expected = tsforecast.predict(trained, frame)["power_forecast"]
+    for data in (frame.set_index("time"), tmp_path / "data.csv", str(tmp_path / "data.csv"), [tmp_path / "data.csv"]):
+        np.testing.assert_allclose(tsforecast.predict(trained, data)["power_forecast"], expected, rtol=1e-6)
+
+
+def test_the_command_line_and_python_forecast_the_same(
+    frame: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    words = ["-t", "power", "-m", "linear", "-H", "6", "-L", "24", "-q", "-o", str(tmp_path / "m")]
+    assert run(["train", str(tmp_path / "data.csv"), *words]) == 0
+    assert run(["predict", str(tmp_path / "m"), str(tmp_path / "data.csv")]) == 0
+    printed = [float(line.split(",")[1]) for line in capsys.readouterr().out.splitlines()[1:]]
+    own = tsforecast.train(tmp_path / "data.csv", "power", model="linear", horizon=6, lags="24")
+    np.testing.assert_allclose(tsforecast.predict(own, frame)["power_forecast"], printed, rtol=1e-6)
+    loaded = tsforecast.load(tmp_path / "m")
+    np.testing.assert_allclose(tsforecast.predict(loaded, frame)["power_forecast"], printed, rtol=1e-6)
+
+
+def test_save_and_load_keep_the_forecast(trained: Artifact, frame: pd.DataFrame, tmp_path: Path) -> None:
+    tsforecast.save(trained, tmp_path / "m")
+    loaded = tsforecast.load(str(tmp_path / "m"))
+    pd.testing.assert_frame_equal(tsforecast.predict(loaded, frame), tsforecast.predict(trained, frame))
+
+
+def test_options_of_predict(trained: Artifact, frame: pd.DataFrame) -> None:
+    assert len(tsforecast.predict(trained, frame, horizon=9)) == 9
+    assert tsforecast.predict(trained, frame, at="2024-01-05 00:00")["time"][0].startswith("2024-01-05 01:00")
+    assert tsforecast.predict(trained, frame, include_history=3)["power"].notna().sum() == 3
+    holey = frame.assign(power=frame["power"].mask(frame.index == 190))
+    with pytest.raises(DataError, match="'power' is missing"):
+        tsforecast.predict(trained, holey)
+    assert tsforecast.predict(trained, holey, missing="interpolate")["power_forecast"].notna().all()
+
+
+def test_future_data_may_be_a_frame(frame: pd.DataFrame) -> None:
+    wind = np.random.default_rng(1).normal(size=206)
+    whole = pd.DataFrame({"time": pd.date_range("2024-01-01", periods=206, freq="h"), "wind": wind})
+    data = frame.assign(power=2 * wind[:200], wind=wind[:200])
+    made = tsforecast.train(data, "power", future="wind", model="linear", horizon=6, lags=12)
+    ahead = tsforecast.predict(made, data, future_data=whole[200:])["power_forecast"]
+    np.testing.assert_allclose(ahead, 2 * wind[200:], atol=0.3)
+
+
+def test_evaluate_scores_the_rows_kept_out(trained: Artifact, frame: pd.DataFrame) -> None:
+    made = tsforecast.evaluate(trained, frame, metrics=["mae"])
+    assert made.records[0]["n"] == 35 * 6
+    assert made.verdicts[0].skill > 0
+    assert tsforecast.evaluate(trained, frame, metrics=["mae"], n_windows=1).records[0]["n"] == 6
+
+
+def test_an_option_that_does_not_exist_is_never_ignored(trained: Artifact, frame: pd.DataFrame) -> None:
+    with pytest.raises(UsageError, match="did you mean 'horizon'"):
+        tsforecast.train(frame, "power", horizn=3)
+    with pytest.raises(UsageError, match="did you mean 'hidden'"):
+        tsforecast.train(frame, "power", model="tdnn", model_options={"hiden": 3})
+    with pytest.raises(UsageError, match="unknown option 'model'"):
+        tsforecast.predict(trained, frame, model="gru")
+    with pytest.raises(UsageError, match="unknown option 'metric'"):
+        tsforecast.evaluate(trained, frame, metric="mae")

@@ -1,0 +1,231 @@
+"""Fitting owns how a run ends: patience, time budget, Ctrl-C, divergence; the best step is kept, resuming is exact."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from tsforecast import checkpoint as checkpoints
+from tsforecast import fitting
+from tsforecast.config import make
+from tsforecast.data.build import Schema
+from tsforecast.data.clock import Clock
+from tsforecast.data.freq import Freq
+from tsforecast.data.scale import Scaler
+from tsforecast.defaults import Shape
+from tsforecast.errors import TrainingError, UsageError
+from tsforecast.fitting import fit
+from tsforecast.forecaster import Forecaster, Memory
+from tsforecast.models.base import Dims
+from tsforecast.options import FitOptions
+from tsforecast.preparation import Task
+from tsforecast.trainers.backprop import Backprop, BackpropConfig
+from tsforecast.trainers.base import Best, Progress, Trainer
+
+DIMS = Dims(lags=4, horizon=2, season_length=8)
+UNIT = Scaler(np.zeros(1), np.ones(1))
+NOTHING = Scaler(np.zeros(0), np.ones(0))
+
+
+class Scripted(Trainer):
+    """Reports the losses it was told to; its only parameter is the number of the step."""
+
+    def __init__(self, losses, *, train=None, pause=0.0):
+        super().__init__(None)
+        self.losses, self.train, self.pause = losses, train, pause
+        self.spent = []
+
+    @property
+    def params(self):
+        return {"w": np.array([self.step], dtype=np.float32)}
+
+    def state(self):
+        return {"step": np.array([self.step])}
+
+    def fit(self, objective, params, *, seed, state=None):
+        self.step = int(state["step"][0]) if state else 0
+        best = Best()
+        for loss in itertools.islice(self.losses, self.step, None):
+            time.sleep(self.pause)
+            if loss is None:
+                raise KeyboardInterrupt
+            self.step += 1
+            train = loss if self.train is None else self.train
+            self.spent.append((yield Progress(self.step, train, loss, best.improved_by(loss), 0.0)))
+
+
+@pytest.fixture
+def make_task(network, make_objective):
+    """Make a task by hand around a trainer."""
+
+    def build(trainer, *, model="linear", model_options=None, signature="same", **options):
+        net = network(model, DIMS, model_options, "last")
+        forecaster = Forecaster(
+            options=FitOptions(horizon=2, season_length=8, model=model, trainer="backprop", seed=3, **options),
+            model_options=model_options or {},
+            trainer_options={"learning_rate": 0.5},
+            shape=Shape(2, 4, (1, 2, 3, 4), 8),
+            schema=Schema(("y",)),
+            freq=Freq.parse("h"),
+            clock=Clock(),
+            scaler=UNIT,
+            static_scaler=NOTHING,
+            params=net.init(np.random.default_rng(0)),
+            memory=Memory(("",), np.zeros(1, np.int64), np.ones((1, 1, 2)), np.zeros(1), np.zeros((1, 2))),
+        )
+        return Task(forecaster, make_objective(net, rows=60), trainer, [], signature)
+
+    return build
+
+
+def test_training_runs_to_its_end_and_keeps_the_best(make_task):
+    outcome = fit(make_task(Scripted([3, 1, 2])))
+    assert outcome.ended == "finished"
+    assert outcome.forecaster.params == {"w": 2}
+    assert [record["valid_loss"] for record in outcome.forecaster.history] == [3, 1, 2]
+
+
+def test_patience_counts_steps_without_a_better_one(make_task):
+    outcome = fit(make_task(Scripted([5, 4, 4, 4.5, 3, 3, 3, 1]), patience=2))
+    assert outcome.ended == "patience"
+    assert len(outcome.forecaster.history) == 4  # an equal loss is not a better one
+    assert outcome.forecaster.params == {"w": 2}
+
+
+def test_an_infinite_validation_loss_is_never_best(make_task):
+    outcome = fit(make_task(Scripted([math.inf, math.inf, 2, math.inf], train=1.0)))
+    assert outcome.forecaster.params == {"w": 3}
+    assert fit(make_task(Scripted([math.inf, math.inf], train=1.0))).forecaster.params == {"w": 1}
+
+
+def test_the_time_budget_ends_the_run_and_is_told_to_the_trainer(make_task):
+    trainer = Scripted(range(1000, 0, -1), pause=0.02)
+    began = time.monotonic()
+    outcome = fit(make_task(trainer, time_budget="0.3s"))
+    assert outcome.ended == "time budget"
+    assert time.monotonic() - began < 1.5
+    assert len(outcome.forecaster.history) < 20
+    assert trainer.spent == sorted(trainer.spent)
+    assert all(0 < share < 1 for share in trainer.spent)
+
+
+def test_without_a_budget_nothing_is_spent(make_task):
+    trainer = Scripted([3, 2, 1])
+    fit(make_task(trainer))
+    assert trainer.spent == [0, 0, 0]
+
+
+def test_ctrl_c_keeps_the_best_and_writes_a_checkpoint(make_task, tmp_path):
+    path = tmp_path / "m.resume"
+    outcome = fit(make_task(Scripted([3, 1, 2, None])), checkpoint=path)
+    assert outcome.ended == "interrupted"
+    assert outcome.forecaster.params == {"w": 2}
+    saved = checkpoints.load(path, "same")
+    assert saved.best == {"w": 2}
+    assert saved.trainer["step"] == 3
+    assert (len(saved.history), saved.waiting) == (3, 1)
+
+
+def test_ctrl_c_before_the_first_step_saves_nothing(make_task, tmp_path):
+    outcome = fit(make_task(Scripted([None])), checkpoint=tmp_path / "m.resume")
+    assert outcome.ended == "interrupted"
+    assert not outcome.forecaster.history
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_is_kept_while_running_and_goes_in_the_end(make_task, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
+    path, seen = tmp_path / "m.resume", []
+    fit(make_task(Scripted([3, 2, 1])), checkpoint=path, on_progress=lambda _: seen.append(path.exists()))
+    assert seen == [False, True, True]
+    assert not path.exists()
+
+
+def test_patience_goes_on_counting_after_a_resume(make_task, tmp_path):
+    path = tmp_path / "m.resume"
+    losses = [1, 2, 3, 4, 5]
+    fit(make_task(Scripted([*losses[:2], None]), patience=3), checkpoint=path)
+    outcome = fit(make_task(_Continued(losses), patience=3), checkpoint=path, resume=True)
+    assert outcome.ended == "patience"
+    assert [record["step"] for record in outcome.forecaster.history] == [1, 2, 3, 4]
+    assert outcome.forecaster.params == {"w": 1}
+
+
+class _Continued(Scripted):
+    """A trainer that remembers nothing but the step must still not call a worse loss the best."""
+
+    def fit(self, objective, params, *, seed, state=None):
+        for progress in super().fit(objective, params, seed=seed, state=state):
+            yield Progress(progress.step, progress.train_loss, progress.valid_loss, False, 0.0)
+
+
+def test_divergence_is_an_error_with_a_way_out(make_task):
+    with pytest.raises(TrainingError, match=r"diverged at step 2.*trainer.learning_rate=0.05 \(now 0.5\)"):
+        fit(make_task(Scripted([1.0, math.inf])))
+
+
+def interrupt_at(step):
+    def on_progress(progress):
+        if progress.step == step:
+            raise KeyboardInterrupt
+
+    return on_progress
+
+
+@pytest.mark.parametrize(
+    ("model", "options"), [("narx", {"hidden": (4,)}), ("gru", {"hidden": 3, "dropout": 0.2, "decoder": "recursive"})]
+)
+def test_an_interrupted_run_resumes_to_identical_weights(model, options, make_task, tmp_path):
+    path = tmp_path / "m.resume"
+
+    def task():
+        trainer = Backprop(make(BackpropConfig, {"steps": 6, "epoch_size": 60, "batch_size": 8}))
+        return make_task(trainer, model=model, model_options=options)
+
+    whole = fit(task())
+    cut = fit(task(), checkpoint=path, on_progress=interrupt_at(3))
+    assert (cut.ended, len(cut.forecaster.history)) == ("interrupted", 3)
+    resumed = fit(task(), checkpoint=path, resume=True)
+    assert resumed.ended == whole.ended
+    for name, value in whole.forecaster.params.items():
+        np.testing.assert_array_equal(resumed.forecaster.params[name], value)
+    losses = [[record["valid_loss"] for record in run.forecaster.history] for run in (whole, resumed)]
+    assert losses[0] == losses[1]
+    assert not path.exists()
+
+
+def test_resuming_another_run_is_refused(make_task, tmp_path):
+    path = tmp_path / "m.resume"
+    fit(make_task(Scripted([1, None])), checkpoint=path)
+    with pytest.raises(UsageError, match="other data or options"):
+        fit(make_task(Scripted([1]), signature="other"), checkpoint=path, resume=True)
+    with pytest.raises(UsageError, match="nothing to resume"):
+        fit(make_task(Scripted([1])), checkpoint=tmp_path / "absent", resume=True)
+
+
+def test_the_number_of_threads_is_put_back(make_task):
+    before, seen = torch.get_num_threads(), []
+    fit(make_task(Scripted([1]), threads=2), on_progress=lambda _: seen.append(torch.get_num_threads()))
+    fit(make_task(Scripted([1])), on_progress=lambda _: seen.append(torch.get_num_threads()))
+    assert seen == [2, 1]
+    assert torch.get_num_threads() == before
+
+
+def test_the_naive_loss_is_that_of_repeating_the_last_value(make_task):
+    task = make_task(Scripted([1]))
+    target = task.objective.tables.target[:, 0]
+    errors = [target[s + 3] - target[s + 4 : s + 6] for s in task.objective.valid]
+    assert task.naive_loss() == pytest.approx(np.mean(np.square(errors)), rel=1e-5)
+
+
+def test_the_example_is_the_newest_window(make_task):
+    task = make_task(Scripted([1]))
+    newest = task.objective.valid[-1]
+    example = task.example()
+    np.testing.assert_array_equal(example.past_target[0], task.objective.tables.target[newest : newest + 4])
+    assert example.future_target.shape[1] == 0

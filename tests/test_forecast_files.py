@@ -1,0 +1,103 @@
+"""Forecast files: pairing with what happened, by series, time and cutoff."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tsforecast.config import ReadOptions
+from tsforecast.data.read import read
+from tsforecast.data.table import Table
+from tsforecast.errors import DataError
+from tsforecast.forecast_files import join_files
+from tsforecast.scores import Forecasts
+
+VALUES = np.arange(60.0)
+
+
+def table(columns: dict[str, Any]) -> Table:
+    return read([pa.table(columns)], ReadOptions())
+
+
+def times(first: int, count: int) -> Any:
+    return np.datetime64("2024-01-01T00", "us") + np.arange(first, first + count) * np.timedelta64(1, "h")
+
+
+def actual(**more: Any) -> Table:
+    return table({"time": times(0, 60), "power": VALUES, **more})
+
+
+def join(columns: dict[str, Any], known: Table | None = None, **options: Any) -> tuple[Forecasts, ...]:
+    return join_files(table(columns), actual() if known is None else known, ReadOptions(), **options)
+
+
+def test_rows_meet_by_time_and_baselines_start_before_the_first() -> None:
+    (f,) = join({"time": times(50, 4), "power_forecast": [1.0, 2.0, 3.0, 4.0]})
+    assert f.target == "power"
+    np.testing.assert_array_equal(f.forecast, [[1, 2, 3, 4]])
+    np.testing.assert_array_equal(f.actual, [VALUES[50:54]])
+    np.testing.assert_array_equal(f.baselines["naive"], [[49] * 4])
+    np.testing.assert_array_equal(f.baselines["seasonal_naive"], [VALUES[26:30]])
+    assert f.last.tolist() == [49]
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    (f,) = join({"time": times(50, 4)[::-1], "power_forecast": [4.0, 3.0, 2.0, 1.0]})
+    np.testing.assert_array_equal(f.forecast, [[1, 2, 3, 4]])
+
+
+def test_cutoffs_make_folds_of_their_own_length() -> None:
+    when = np.concatenate([times(50, 3), times(51, 2)])
+    cutoff = ["2024-01-03 01:00"] * 3 + ["2024-01-03 02:00"] * 2
+    (f,) = join({"time": when, "cutoff": cutoff, "power_forecast": [1.0, 2.0, 3.0, 4.0, 5.0]})
+    np.testing.assert_array_equal(f.forecast, [[1, 2, 3], [4, 5, np.nan]])
+    np.testing.assert_array_equal(f.actual, [[50, 51, 52], [51, 52, np.nan]])
+    assert f.last.tolist() == [49, 50]
+
+
+def test_rows_beyond_the_actual_file_have_no_actual_value() -> None:
+    (f,) = join({"time": times(58, 4), "power_forecast": [1.0] * 4})
+    np.testing.assert_array_equal(f.actual, [[58, 59, np.nan, np.nan]])
+
+
+def test_forecasts_from_the_first_row_have_no_baseline() -> None:
+    (f,) = join({"time": times(0, 3), "power_forecast": [1.0] * 3})
+    assert np.isfinite(f.actual).all()
+    assert np.isnan(f.baselines["naive"]).all() and np.isnan(f.baselines["seasonal_naive"]).all()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_series_meet_by_name_and_unknown_ones_are_left_out(named: bool) -> None:
+    both = {"time": np.tile(times(0, 30), 2), "site": ["a"] * 30 + ["b"] * 30, "power": VALUES}
+    made = {"time": np.tile(times(20, 2), 3), "site": [*"bbaacc"], "power_forecast": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]}
+    (f,) = join(made, table(both), series_id="site" if named else "")
+    rows = {f.series_names[s]: (f.forecast[k].tolist(), f.actual[k].tolist()) for k, s in enumerate(f.series)}
+    assert rows == {"a": ([3, 4], [20, 21]), "b": ([1, 2], [50, 51])}
+
+
+def test_several_targets_are_several_forecasts() -> None:
+    made = {"time": times(50, 2), "power_forecast": [1.0, 2.0], "wind_forecast": [3.0, 4.0]}
+    known = actual(wind=-VALUES)
+    assert [f.target for f in join(made, known)] == ["power", "wind"]
+    (f,) = join(made, known, targets=["wind"])
+    np.testing.assert_array_equal(f.actual, [[-50, -51]])
+
+
+def test_without_a_clock_rows_meet_by_step_and_by_cutoff_plus_step() -> None:
+    options, known = ReadOptions(no_time=True), table({"power": VALUES})
+    plain = table({"step": [50, 51], "power_forecast": [1.0, 2.0]})
+    folds = table({"cutoff": [49, 49, 50, 50], "step": [1, 2, 1, 2], "power_forecast": [1.0, 2.0, 3.0, 4.0]})
+    np.testing.assert_array_equal(join_files(plain, known, options)[0].actual, [[50, 51]])
+    np.testing.assert_array_equal(join_files(folds, known, options)[0].actual, [[50, 51], [51, 52]])
+
+
+def test_files_that_do_not_meet_are_refused() -> None:
+    with pytest.raises(DataError, match="share no timestamp"):
+        join({"time": times(100, 3), "power_forecast": [1.0] * 3})
+    with pytest.raises(DataError, match="no column that ends in _forecast"):
+        join({"time": times(50, 3), "power": [1.0] * 3})
+    with pytest.raises(DataError, match="there is no column 'load'"):
+        join({"time": times(50, 3), "load_forecast": [1.0] * 3})

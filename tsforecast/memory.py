@@ -1,0 +1,85 @@
+"""What a forecaster remembers of the rows it was fitted on: how far they go, how large their changes are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforecast.data.frame import Frame
+from tsforecast.data.split import Split
+from tsforecast.data.window import positions
+from tsforecast.defaults import Shape
+from tsforecast.options import FitOptions
+from tsforecast.reference import NightTable
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a forecaster knows of the rows it was fitted on.
+
+    Attributes:
+        series: S series ids.
+        last_seen: (S,) time of the last row of each series that training or validation saw.
+        scale: (S, T, 2) mean absolute and mean squared seasonal-naive difference per series and target, data units.
+        slope: (T,) mean step of the targets between neighbouring rows, data units.
+        ranges: (C, 2) lowest and highest value per column, data units.
+        night: When the target is zero because the sun is down, if ``--night`` asked for it.
+        rows: Rows of training and validation.
+    """
+
+    series: tuple[str, ...]
+    last_seen: NDArray[np.int64]
+    scale: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    ranges: NDArray[np.float64]
+    night: NightTable | None = None
+    rows: int = 0
+
+
+def remember(frame: Frame, cut: Split, options: FitOptions, shape: Shape, targets: int) -> Memory:
+    """Measure what evaluation and prediction need to know of the rows before the test part."""
+    seen = cut.rows(cut.start, cut.test)
+    ends = np.maximum(cut.test - 1, 0)
+    known = frame.values[seen]
+    night = None
+    if options.night == "auto":
+        night = NightTable.build(frame.time[seen], known[:, 0], options.lat, options.lon)
+    return Memory(
+        series=frame.series,
+        last_seen=np.where(cut.test > cut.start, frame.time[ends], np.iinfo(np.int64).min),
+        scale=_seasonal_differences(frame, cut, shape.season_length, targets),
+        slope=mean_step(frame, cut, frame.values[:, :targets]),
+        ranges=np.stack([_reduce(np.nanmin, known), _reduce(np.nanmax, known)], axis=1),
+        night=night,
+        rows=int(seen.sum()),
+    )
+
+
+def _seasonal_differences(frame: Frame, cut: Split, season: int, targets: int) -> NDArray[np.float64]:
+    """Return (S, T, 2) mean absolute and mean squared difference one season apart (Hyndman & Koehler 2006)."""
+    place = positions(frame)
+    scale = np.full((len(frame.series), targets, 2), np.nan)
+    for s, (first, last) in enumerate(zip(cut.start, cut.test, strict=True)):
+        known = frame.values[first:last, :targets].astype(np.float64)
+        spaced = place[first + season : last] - place[first : max(last - season, first)] == season
+        change = np.abs(known[season:] - known[: len(spaced)])[spaced]
+        scale[s] = np.stack([_reduce(np.nanmean, change), _reduce(np.nanmean, change**2)], axis=1)
+    return scale
+
+
+def mean_step(frame: Frame, cut: Split, values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return (T,) mean change from one row to the next before the test part; 0 when nothing is known."""
+    before = cut.rows(cut.start, cut.test)
+    joined = before[1:] & before[:-1] & ~frame.breaks[1:]
+    change = np.diff(values.astype(np.float64), axis=0)[joined]
+    return np.nan_to_num(_reduce(np.nanmean, change))
+
+
+def _reduce(how: Callable[..., Any], values: NDArray[Any]) -> NDArray[np.float64]:
+    """Reduce (N, C) over the rows; NaN for a column without a known value."""
+    columns = [values[np.isfinite(values[:, c]), c] for c in range(values.shape[1])]
+    return np.array([how(column) if len(column) else np.nan for column in columns], dtype=np.float64)

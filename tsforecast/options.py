@@ -1,0 +1,132 @@
+"""The options of every command, each written once; those of a model or a trainer stand beside it.
+
+This module must stay light: ``tsforecast --help`` imports it, so neither numpy nor torch may be imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tsforecast.config import option
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read the input; everything is detected when it is not set."""
+
+    delimiter: str = option("", "Column separator; detected by default.", group="Reading")
+    encoding: str = option("", "Text encoding; detected by default (UTF-8, UTF-16, Latin-1).", group="Reading")
+    decimal: str = option("", "Decimal mark, '.' or ','; detected by default.", choices=("", ".", ","), group="Reading")
+    skip_lines: int = option(-1, "Lines before the header; detected by default.", low=-1, group="Reading")
+    no_header: bool = option(False, "The first row is data; columns are called c1, c2, ...", group="Reading")
+    null: tuple[str, ...] = option(
+        (), "Further texts that mean 'missing'; repeat or separate by commas.", group="Reading"
+    )
+    time: str = option(
+        "", "Time column (several, joined by commas: year,month,day,hour); found by trying.", group="Columns"
+    )
+    no_time: bool = option(False, "The data has no clock: rows are steps.", group="Columns")
+    dayfirst: bool | None = option(
+        None, "Dates like 03/04/2024 are day first (--no-dayfirst: month first).", group="Reading"
+    )
+    date_format: str = option("", "strptime format of the time column, for example '%d.%m.%Y %H:%M'.", group="Reading")
+    duplicates: str = option(
+        "error",
+        "What to do with two rows of one timestamp.",
+        choices=("error", "first", "last", "mean"),
+        group="Reading",
+    )
+    freq: str = option(
+        "", "Spacing of time as a pandas alias (h, 15min, D, MS, B, ...); found by majority.", group="Columns"
+    )
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """Which column plays which part."""
+
+    target: tuple[str, ...] = option((), "Column to forecast; repeat for several.", short="t", group="Columns")
+    series_id: str = option("", "Column that tells series apart (long layout).", group="Columns")
+    past: tuple[str, ...] = option((), "Past covariates: known up to now.", group="Columns")
+    future: tuple[str, ...] = option((), "Future covariates: also known over the horizon.", group="Columns")
+    static: tuple[str, ...] = option((), "Static covariates: constant per series.", group="Columns")
+    circular: tuple[str, ...] = option(
+        (), "Covariates in degrees, read as sine and cosine; auto: those named like a direction.", group="Columns"
+    )
+    calendar: tuple[str, ...] = option(
+        (), "Sine/cosine future covariates from the clock: hour, dayofweek, dayofyear, month.", group="Columns"
+    )
+    missing: str = option(
+        "skip",
+        "Holes: skip, interpolate, ffill, zero or error; a limit in steps may follow (interpolate:6).",
+        group="Columns",
+    )
+
+
+@dataclass(frozen=True)
+class DomainOptions:
+    """What is known about the quantity that is forecast; can also be set after training."""
+
+    domain: str = option(
+        "",
+        "Preset: solar, wind, weather or stock. It only sets options of this list.",
+        choices=("", "solar", "wind", "weather", "stock"),
+        group="Domain",
+    )
+    floor: float | None = option(None, "No forecast goes below this.", group="Domain")
+    cap: float | None = option(None, "No forecast goes above this.", group="Domain")
+    rated: float | None = option(
+        None, "Rated power: cap of the forecast and normaliser of nrmse.", low=0, group="Domain"
+    )
+    night: str = option(
+        "none",
+        "Forecast zero at night, known from the data or from --lat and --lon.",
+        choices=("none", "auto"),
+        group="Domain",
+    )
+    lat: float | None = option(None, "Latitude in degrees north.", low=-90, high=90, group="Domain")
+    lon: float | None = option(None, "Longitude in degrees east.", low=-180, high=180, group="Domain")
+
+
+@dataclass(frozen=True)
+class FitOptions(DomainOptions):
+    """What to train, on which rows, for how long."""
+
+    horizon: int = option(0, "Steps to forecast; a season or less by default.", short="H", low=0, group="Model")
+    lags: str = option(
+        "", "Past steps the network sees: a number, or a set such as 1:24,168.", short="L", group="Model"
+    )
+    season_length: int = option(0, "Steps per season; from the frequency by default.", low=0, group="Model")
+    model: str = option("gru", "Architecture; `tsforecast models` lists them.", short="m", group="Model")
+    trainer: str = option(
+        "", "Optimisation; the model's own by default. `tsforecast trainers` lists them.", group="Model"
+    )
+    scaler: str = option(
+        "standard",
+        "Scaling of every column, fitted on train.",
+        choices=("standard", "robust", "minmax", "none"),
+        group="Model",
+    )
+    normalize: str = option(
+        "last", "Normalisation of every window.", choices=("last", "mean", "revin", "none"), group="Model"
+    )
+    loss: str = option(
+        "mae", "What training minimises, in scaled units.", choices=("mae", "mse", "huber"), group="Model"
+    )
+    transform: str = option(
+        "none",
+        "Transform of the target: log for prices and other positive values.",
+        choices=("none", "log"),
+        group="Domain",
+    )
+    valid: str = option(
+        "0.2", "Rows for validation: a fraction, a number of rows, or the date they start at.", group="Training"
+    )
+    test: str = option(
+        "0", "Rows kept out for `evaluate`: a fraction, a number of rows, or the date they start at.", group="Training"
+    )
+    seed: int = option(0, "Seed of everything random.", low=0, group="Training")
+    patience: int = option(8, "Stop after this many steps without a better validation loss.", low=1, group="Training")
+    time_budget: str = option("", "Stop training after this long: 60s, 5m, 1h.", group="Training")
+    device: str = option("auto", "Where to train.", choices=("auto", "cpu", "cuda"), group="Training")
+    threads: int = option(0, "CPU threads; chosen for the size of the network by default.", low=0, group="Training")
