@@ -21,7 +21,9 @@ TRAIN, VALID, END, HORIZON = 8640, 2880, 14400, 24
 
 def run(*words: str) -> str:
     """Run tsforecast; return its stdout."""
-    return subprocess.run([sys.executable, "-m", "tsforecast", *words], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [sys.executable, "-m", "tsforecast", *words], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def main() -> None:
@@ -55,7 +57,10 @@ def main() -> None:
             deviation = statistics.stdev(scores) if len(scores) > 1 else 0.0
             naive = whole["naive"]["mae"] / spread
             slowest = max(times)
-            print(f"| {model} | {statistics.mean(scores):.4f} ± {deviation:.4f} | {naive:.4f} | {slowest:.1f} |", flush=True)
+            print(
+                f"| {model} | {statistics.mean(scores):.4f} ± {deviation:.4f} | {naive:.4f} | {slowest:.1f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

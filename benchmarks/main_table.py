@@ -1,7 +1,8 @@
 """The main-job table: bare `tsforecast train FILE -t TARGET -o M` on real files, against naive and seasonal naive.
 
-    python benchmarks/main_table.py --data ../shared/data            # everything, about an hour
-    python benchmarks/main_table.py --data ../shared/data --sets etth1 airline --models gru
+    python benchmarks/main_table.py --out cells.jsonl                      # everything, about two hours
+    python benchmarks/main_table.py --sets etth1_ot airline --models gru   # a part
+    python benchmarks/main_table.py --read cells.jsonl                     # the table in docs/benchmarks.md
 
 Every cell is the real command line in a process of its own: the last 20 % of the rows are kept out with --test 0.2, the
 budget is 60 s, three seeds. Only the flags without which a file cannot be read at all are given (they are in SETS).
@@ -57,7 +58,9 @@ def cell(data: Path, name: str, model: str, seed: int, extra: list[str]) -> dict
         summary = json.loads(command(*words, "--time-budget", "60s", "--json", "-q", *flags, *extra))
         seconds = time.monotonic() - began
         reading = [f for f in flags if f not in ("--domain", "stock")]
-        report = json.loads(command("evaluate", path, str(data / file), "--json", "-q", "--metric", "mae,rmse", *reading))
+        report = json.loads(
+            command("evaluate", path, str(data / file), "--json", "-q", "--metric", "mae,rmse", *reading)
+        )
     scores = {r["model"]: r["mae"] for r in report["scores"] if r["step"] is None and r["series"] is None}
     verdict = report["verdicts"][0]
     return {
@@ -75,16 +78,45 @@ def cell(data: Path, name: str, model: str, seed: int, extra: list[str]) -> dict
     }
 
 
+def markdown(cells: list[dict[str, float | str]]) -> str:
+    """Return a table: a row per set, a column per model with mean and deviation over the seeds."""
+    models = list(dict.fromkeys(str(c["model"]) for c in cells))
+    lines = [
+        "| set | H | naive | seasonal naive | " + " | ".join(models) + " | slowest |",
+        "|---" * (5 + len(models)) + "|",
+    ]
+    for name in dict.fromkeys(c["set"] for c in cells):
+        own = [c for c in cells if c["set"] == name]
+        row = [str(name), str(own[0]["horizon"]), f"{own[0]['naive']:.4g}", f"{own[0]['seasonal_naive']:.4g}"]
+        least = min(float(own[0]["naive"]), float(own[0]["seasonal_naive"]))
+        for model in models:
+            maes = [float(c["mae"]) for c in own if c["model"] == model]
+            if not maes:
+                row.append("")
+                continue
+            mean = statistics.mean(maes)
+            spread = f" ± {statistics.stdev(maes):.2g}" if len(maes) > 1 else ""
+            row.append(f"**{mean:.4g}**{spread}" if mean < least else f"{mean:.4g}{spread}")
+        row.append(f"{max(float(c['seconds']) for c in own):.0f} s")
+        row.append(str(own[0]["verdict"]).split(":")[0])
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--sets", nargs="*", default=list(SETS))
     parser.add_argument("--models", nargs="*", default=list(MODELS))
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--flags", default="", help="further flags of train, in one string")
     parser.add_argument("--out", type=Path, help="append every cell to this JSON Lines file")
+    parser.add_argument("--read", type=Path, nargs="*", help="only print the table of these JSON Lines files")
     chosen = parser.parse_args()
+    if chosen.read:
+        print(markdown([json.loads(line) for file in chosen.read for line in file.read_text().splitlines()]))
+        return
     for name in chosen.sets:
         row = []
         for model in chosen.models:
@@ -99,8 +131,9 @@ def main() -> None:
             took = max(float(c["seconds"]) for c in cells)
             row.append(f"{model} {statistics.mean(maes):.4g} ± {spread:.2g} ({took:.0f} s)")
         first = cells[0]
-        base = f"naive {first['naive']:.4g} | seasonal {first['seasonal_naive']:.4g} | H {first['horizon']} L {first['lags']}"
-        print(f"| {name} | {base} | {' | '.join(row)} | {first['verdict']}", flush=True)
+        base = f"naive {first['naive']:.4g} | seasonal {first['seasonal_naive']:.4g}"
+        size = f"H {first['horizon']} L {first['lags']}"
+        print(f"| {name} | {base} | {size} | {' | '.join(row)} | {first['verdict']}", flush=True)
 
 
 if __name__ == "__main__":

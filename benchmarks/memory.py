@@ -1,6 +1,6 @@
 """Peak memory of training on 10,000,000 rows x 3 columns, as the operating system accounts for the whole process.
 
-    python benchmarks/memory.py [--model gru] [--steps 2]
+python benchmarks/memory.py [--model gru] [--steps 2]
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ten_million.csv"
         rng = np.random.default_rng(0)
-        stamps = (np.arange(ROWS).astype("timedelta64[s]") + np.datetime64("2020-01-01T00:00:00")).astype("datetime64[s]")
+        stamps = (np.arange(ROWS).astype("timedelta64[s]") + np.datetime64("2020-01-01T00:00:00")).astype(
+            "datetime64[s]"
+        )
         wave = np.sin(np.arange(ROWS) * 2 * np.pi / 3600)
         columns = {n: pa.array((wave + rng.normal(size=ROWS)).round(3)) for n in ("a", "b", "c")}
         pyarrow.csv.write_csv(pa.table({"time": pa.array(stamps)} | columns), path)

@@ -1,6 +1,6 @@
 """Reading 1,000,000 rows x 8 columns into a frame, as a multiple of pyarrow's own reading in the same run.
 
-    python benchmarks/reading.py
+python benchmarks/reading.py
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     stamps = np.arange(ROWS).astype("timedelta64[m]") + np.datetime64("2020-01-01T00:00:00")
     names = [f"c{k}" for k in range(1, 8)]
-    columns = {"time": pa.array(stamps.astype("datetime64[s]"))} | {n: pa.array(rng.normal(size=ROWS).round(4)) for n in names}
+    columns = {"time": pa.array(stamps.astype("datetime64[s]"))} | {
+        n: pa.array(rng.normal(size=ROWS).round(4)) for n in names
+    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "million.csv"
         pyarrow.csv.write_csv(pa.table(columns), path)

@@ -76,7 +76,7 @@ def options_page() -> str:
     inherited = {row[0] for row in described(DomainOptions)}
     for title, (cls, commands) in SHARED.items():
         rows = [row for row in described(cls) if cls is not FitOptions or row[0] not in inherited]
-        lines = [_option_row("--" + name.replace("_", "-"), *rest) for name, *rest in rows]
+        lines = [_option_row("--" + name.replace("_", "-"), *rest) for name, _, *rest in rows]
         parts.append(f"## {title}\n\nTaken by {commands}.\n\n" + _table(("flag", "default", "what it does"), lines))
     domains = [(f"`{d.name}`", d.summary, _settings(d.settings), _code(d.baselines)) for d in DOMAINS.values()]
     header = ("`--domain`", "what it is for", "sets", "further baselines")
@@ -103,12 +103,12 @@ def _entry(found: Any, name: str, section: str) -> str:
         lines.append(f"Source: {found.source}.")
     if section == "model":
         lines.append(f"Trained by `{found.trainer}` unless `--trainer` says otherwise.")
-    rows = [_option_row(f"{section}.{option}", *rest) for option, *rest in described(found.Config)]
+    rows = [_option_row(f"{section}.{option}", *rest) for option, _, *rest in described(found.Config)]
     lines.append(_table(("option", "default", "what it does"), rows) if rows else "No options.")
     return "\n\n".join(lines)
 
 
-def _option_row(label: str, _: Any, default: Any, metadata: Mapping[str, Any]) -> tuple[str, str, str]:
+def _option_row(label: str, default: Any, metadata: Mapping[str, Any]) -> tuple[str, str, str]:
     short = f", `-{metadata['short']}`" if metadata["short"] else ""
     choices = [c for c in metadata["choices"] if c]
     text = metadata["help"]

@@ -92,7 +92,7 @@ def test_an_option_that_does_not_exist_is_never_ignored(trained: Artifact, frame
     with pytest.raises(UsageError, match="did you mean 'horizon'"):
         tsforecast.train(frame, "power", horizn=3)
     with pytest.raises(UsageError, match="did you mean 'hidden'"):
-        tsforecast.train(frame, "power", model="tdnn", model_options={"hiden": 3})
+        tsforecast.train(frame, "power", model="gru", model_options={"hiden": 3})
     with pytest.raises(UsageError, match="unknown option 'model'"):
         tsforecast.predict(trained, frame, model="gru")
     with pytest.raises(UsageError, match="unknown option 'metric'"):

@@ -20,7 +20,17 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 LONGEST_FUNCTION, LONGEST_FILE = 60, 350
-BELOW_CORE = {"errors": 0, "registry": 1, "config": 1, "options": 1, "ops": 2, "data": 3, "models": 3, "metrics": 3, "trainers": 3}
+BELOW_CORE = {
+    "errors": 0,
+    "registry": 1,
+    "config": 1,
+    "options": 1,
+    "ops": 2,
+    "data": 3,
+    "models": 3,
+    "metrics": 3,
+    "trainers": 3,
+}
 CORE, ABOVE_CORE = 4, {"plots": 5, "cli": 6, "__main__": 7}
 HEAVY = ("torch", "pandas", "matplotlib", "sklearn", "scipy", "deap")
 OPTIMIZING = ("tsforecast.preparation", "tsforecast.trainers", "tsforecast.ops.torch_ops", "tsforecast.fitting")

@@ -30,8 +30,8 @@ def table(rows: int = 200) -> pa.Table:
 
 @pytest.fixture(scope="module")
 def trained() -> Artifact:
-    roles = {"past": "kind", "future": "temperature", "calendar": "hour"}
-    return tsforecast.train(table(), "power", model="linear", horizon=6, lags="1:12,24", night="auto", test="40", **roles)
+    roles = {"past": "kind", "future": "temperature", "calendar": "hour", "night": "auto"}
+    return tsforecast.train(table(), "power", model="linear", horizon=6, lags="1:12,24", test="40", **roles)
 
 
 @pytest.fixture

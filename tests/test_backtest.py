@@ -10,11 +10,11 @@ import pytest
 
 import tsforecast
 from tsforecast.backtest import Backtest, backtest
-from tsforecast.config import ReadOptions
 from tsforecast.data.frame import Frame
 from tsforecast.data.read import read
 from tsforecast.errors import DataError
 from tsforecast.forecaster import Forecaster
+from tsforecast.options import ReadOptions
 from tsforecast.prediction import predict, read_frame
 
 H, L, SEASON = 4, 12, 24
@@ -31,7 +31,9 @@ def frame_of(forecaster: Forecaster, table: pa.Table) -> Frame:
     return read_frame(forecaster, read([table], ReadOptions()), ReadOptions())[0]
 
 
-def run(table: pa.Table, *, train: pa.Table | None = None, test: str = "30", **span: Any) -> tuple[Forecaster, Backtest]:
+def run(
+    table: pa.Table, *, train: pa.Table | None = None, test: str = "30", **span: Any
+) -> tuple[Forecaster, Backtest]:
     sizes = {"horizon": H, "lags": str(L), "season_length": SEASON, "series_id": "site"}
     made = tsforecast.train(table if train is None else train, "power", model="linear", test=test, **sizes).forecaster
     return made, backtest(made, frame_of(made, table), **span)
@@ -57,7 +59,7 @@ def test_forecasts_are_those_of_predict_at_the_same_cutoff() -> None:
 
 def test_baselines_repeat_the_last_value_the_last_season_and_the_mean_step() -> None:
     values = hours(160)["power"].astype(np.float64)
-    forecaster, made = run(pa.table(hours(160)))
+    _, made = run(pa.table(hours(160)))
     f, steps = made.forecasts[0], np.arange(1, H + 1)
     cutoffs = np.arange(129, 156)
     np.testing.assert_allclose(f.baselines["naive"], np.repeat(values[cutoffs, None], H, axis=1))

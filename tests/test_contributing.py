@@ -64,7 +64,9 @@ def test_every_recipe_passes_the_contract_tests(plugin):
 @pytest.mark.parametrize("tool", [("check",), ("format", "--check")])
 def test_every_recipe_is_clean(tool):
     for *_, path, source in recipes():
-        done = run(["ruff", *tool, "--no-cache", "--stdin-filename", path, "-"], cwd=ROOT, input=source)
+        done = run(
+            [sys.executable, "-m", "ruff", *tool, "--no-cache", "--stdin-filename", path, "-"], cwd=ROOT, input=source
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tsforecast.config import ReadOptions
 from tsforecast.data.read import read
 from tsforecast.data.table import Table
 from tsforecast.errors import DataError
 from tsforecast.forecast_files import join_files
+from tsforecast.options import ReadOptions
 from tsforecast.scores import Forecasts
 
 VALUES = np.arange(60.0)

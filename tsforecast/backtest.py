@@ -146,9 +146,20 @@ def baselines(
     past = np.where(behind[..., None] >= 0, frame.values[behind, :targets], np.float32(np.nan))
     empty = past[:, :0]
     inputs = Inputs(past, empty, empty, past[:, 0, :0], cutoffs, empty, empty)
-    slope = {"slope": forecaster.memory.slope.astype(np.float32)}
-    networks = {"naive": Naive(None, dims), "seasonal_naive": SeasonalNaive(None, dims), "drift": Drift(None, dims)}
-    return {k: n.apply(NumpyOps(), slope, inputs)[..., 0].astype(np.float64) for k, n in networks.items()}
+    made = {
+        "naive": Naive(None, dims).apply(NumpyOps(), {}, inputs),
+        "seasonal_naive": SeasonalNaive(None, dims).apply(NumpyOps(), {}, inputs),
+        "drift": Drift(None, dims).apply(NumpyOps(), {"slope": _slopes(forecaster, frame, cutoffs)}, inputs),
+    }
+    return {name: values[..., 0].astype(np.float64) for name, values in made.items()}
+
+
+def _slopes(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return (K, 1, T) the mean training step of each cutoff's series; 0 for a series that training has not seen."""
+    known = dict(zip(forecaster.memory.series, forecaster.memory.slope, strict=True))
+    by_series = np.array([known.get(name, np.zeros(forecaster.targets)) for name in frame.series])
+    series = np.searchsorted(frame.bounds, cutoffs, side="right") - 1
+    return by_series[series][:, None].astype(np.float32)
 
 
 def _one_target(

@@ -127,7 +127,8 @@ def make(cls: type[T], values: Mapping[str, Any], section: str = "") -> T:
     checked = {}
     for name, value in values.items():
         if name not in fields:
-            raise UsageError(f"unknown option '{prefix}{name}'", hint=did_you_mean(name, fields))
+            hint = did_you_mean(prefix + name, [prefix + known for known in fields])
+            raise UsageError(f"unknown option '{prefix}{name}'", hint=hint)
         checked[name] = coerce(kinds[name], value, prefix + name)
         _check_range(prefix + name, checked[name], fields[name].metadata)
     return cls(**checked)

@@ -24,6 +24,7 @@ from tsforecast.preparation import Task
 from tsforecast.trainers.base import Progress
 
 CHECKPOINT_SECONDS = 10.0
+DIVERGED = 1e6  # scaled units: a loss this many standard deviations large will not come back
 MANY_PARAMETERS = 200_000  # from about here on a second thread makes a training step faster
 
 OnProgress = Callable[[Progress], None]
@@ -112,11 +113,12 @@ class _Run:
         """Note a step: keep its parameters if it is the best, its state always.
 
         Raises:
-            TrainingError: The loss is not finite.
+            TrainingError: The loss is not finite, or beyond all reason.
         """
-        if not math.isfinite(progress.train_loss):
+        if not progress.train_loss < DIVERGED:
+            size = f"{progress.train_loss:.3g} scaled units" if math.isfinite(progress.train_loss) else "not finite"
             raise TrainingError(
-                f"training diverged at step {progress.step}: the loss is not finite",
+                f"training diverged at step {progress.step}: the loss is {size}",
                 hint=_remedy(self.task.forecaster.trainer_options),
             )
         if progress.is_best or not self.best:

@@ -25,7 +25,7 @@ class Memory:
         series: S series ids.
         last_seen: (S,) time of the last row of each series that training or validation saw.
         scale: (S, T, 2) mean absolute and mean squared seasonal-naive difference per series and target, data units.
-        slope: (T,) mean step of the targets between neighbouring rows, data units.
+        slope: (S, T) mean step of the targets between neighbouring rows of each series, data units.
         ranges: (C, 2) lowest and highest value per column, data units.
         night: When the target is zero because the sun is down, if ``--night`` asked for it.
         rows: Rows of training and validation.
@@ -52,7 +52,7 @@ def remember(frame: Frame, cut: Split, options: FitOptions, shape: Shape, target
         series=frame.series,
         last_seen=np.where(cut.test > cut.start, frame.time[ends], np.iinfo(np.int64).min),
         scale=_seasonal_differences(frame, cut, shape.season_length, targets),
-        slope=mean_step(frame, cut, frame.values[:, :targets]),
+        slope=_mean_steps(frame, cut, targets),
         ranges=np.stack([_reduce(np.nanmin, known), _reduce(np.nanmax, known)], axis=1),
         night=night,
         rows=int(seen.sum()),
@@ -71,12 +71,14 @@ def _seasonal_differences(frame: Frame, cut: Split, season: int, targets: int) -
     return scale
 
 
-def mean_step(frame: Frame, cut: Split, values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return (T,) mean change from one row to the next before the test part; 0 when nothing is known."""
-    before = cut.rows(cut.start, cut.test)
-    joined = before[1:] & before[:-1] & ~frame.breaks[1:]
-    change = np.diff(values.astype(np.float64), axis=0)[joined]
-    return np.nan_to_num(_reduce(np.nanmean, change))
+def _mean_steps(frame: Frame, cut: Split, targets: int) -> NDArray[np.float64]:
+    """Return (S, T) mean change from one row to the next before the test part; 0 when nothing is known."""
+    slopes = np.zeros((len(frame.series), targets))
+    for s, (first, last) in enumerate(zip(cut.start, cut.test, strict=True)):
+        known = frame.values[first:last, :targets].astype(np.float64)
+        change = np.diff(known, axis=0)[~frame.breaks[first + 1 : last]]
+        slopes[s] = np.nan_to_num(_reduce(np.nanmean, change))
+    return slopes
 
 
 def _reduce(how: Callable[..., Any], values: NDArray[Any]) -> NDArray[np.float64]:

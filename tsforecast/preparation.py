@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tsforecast.config import make
 from tsforecast.data.build import Schema, build
@@ -23,7 +22,7 @@ from tsforecast.data.window import Tables, WindowIndex
 from tsforecast.defaults import choose_shape
 from tsforecast.errors import DataError, UsageError
 from tsforecast.forecaster import Forecaster, transformed
-from tsforecast.memory import mean_step, remember
+from tsforecast.memory import remember
 from tsforecast.models.base import FloatArray, Inputs
 from tsforecast.models.naive import Naive
 from tsforecast.models.normalize import Normalized, roll_out
@@ -32,6 +31,9 @@ from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 from tsforecast.registry import MODELS, TRAINERS
 from tsforecast.trainers.base import Trainer
 from tsforecast.trainers.objective import Objective
+
+
+FEW_WINDOWS = 30
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,7 @@ def prepare(
         memory=remember(frame, cut, options, shape, targets),
     )
     objective = _objective(forecaster, frame, cut, notes)
-    slope = mean_step(frame, cut, objective.tables.target)
-    forecaster = replace(forecaster, params=_initial(forecaster, slope))
+    forecaster = replace(forecaster, params=_initial(forecaster, objective))
     trainer_class = TRAINERS.get(trainer_name)
     trainer = trainer_class(make(trainer_class.Config, trainer_options, "trainer"))
     return Task(forecaster, objective, trainer, notes, _signature(forecaster, objective.tables))
@@ -187,6 +188,8 @@ def _objective(forecaster: Forecaster, frame: Frame, cut: Split, notes: list[str
     lost = index.lost(cut, shape.lags, (network.block, shape.horizon), (len(train), len(valid)))
     if lost:
         notes.append(f"{lost} of {lost + len(train) + len(valid)} windows are lost to gaps and holes")
+    if len(train) < FEW_WINDOWS:
+        notes.append(f"only {len(train)} training windows: expect little of this forecaster")
     if not len(valid):
         notes.append("no complete validation window, so the best step is chosen on train: give more data or --valid")
     return Objective(
@@ -230,12 +233,13 @@ def _device(options: FitOptions) -> str:
     return "cpu"
 
 
-def _initial(forecaster: Forecaster, slope: NDArray[np.float64]) -> dict[str, FloatArray]:
-    """Return the parameters to start from; the slope of the drift model is measured, (T,) in scaled units."""
-    params = forecaster.network.init(np.random.default_rng(forecaster.options.seed))
+def _initial(forecaster: Forecaster, objective: Objective) -> dict[str, FloatArray]:
+    """Return the parameters to start from; those of the drift model are measured instead of drawn."""
     if forecaster.options.model == "drift":
-        params["slope"] = slope.astype(np.float32)
-    return params
+        starts = objective.train + objective.lags - 1
+        change = objective.tables.target[starts + 1] - objective.tables.target[starts]
+        return {"slope": change.mean(axis=0, dtype=np.float64).astype(np.float32)}
+    return forecaster.network.init(np.random.default_rng(forecaster.options.seed))
 
 
 def _signature(forecaster: Forecaster, made: Tables) -> str:

@@ -188,8 +188,8 @@ def test_series_are_forecast_each_from_its_own_end(cli: Cli, csv: Csv, trained: 
 def test_new_series_can_be_forecast_and_short_ones_are_named(cli: Cli, csv: Csv, trained: Train) -> None:
     model = trained(csv(sites({"b": 200, "a": 150})), "--series-id", "site", "--static", "kind")
     assert len(cli("predict", model, csv(sites({"new": 60}), "new.csv")).rows()) == 6
-    short = csv(sites({"new": 60, "short": 10, "shorter": 5}), "short.csv")
-    cli("predict", model, short).refused(3, "series 'short': 10 rows of history", "and 1 more series", "leave the series out")
+    done = cli("predict", model, csv(sites({"new": 60, "short": 10, "shorter": 5}), "short.csv"))
+    done.refused(3, "series 'short': 10 rows of history", "and 1 more series", "leave the series out")
 
 
 # ------------------------------------------------------------------------------------------------------- covariates
