@@ -91,7 +91,7 @@ def test_values_that_do_not_fit_are_refused(kind, value, word):
         ({"rate": "nan"}, "rate: nan is too small"),
         ({"sizes": "4,0"}, "sizes: 0 is too small"),
         ({"name": "c"}, "name: 'c' is not known; choose from a, b"),
-        ({"cuont": 3}, "unknown option 'm.cuont'; did you mean 'count'?"),
+        ({"cuont": 3}, "unknown option 'm.cuont'; did you mean 'm.count'?"),
     ],
 )
 def test_a_dataclass_is_checked(values, message):

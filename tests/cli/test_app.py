@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shell import ROOT, Cli, Csv, start
+from shell import ROOT, Cli, Csv, shell, start
 
 from tsforecast import errors
 from tsforecast.registry import COMMANDS
@@ -55,8 +55,8 @@ def test_without_a_command_help_goes_to_stderr(cli: Cli) -> None:
         (["train", "data.csv", "-o", "none/m", "-t", "power"], ["there is no folder none"]),
         (["train", "data.csv", "-o", ".", "-t", "power", "--force"], ["it is a folder"]),
         (["train", "data.csv", "-o", "m", "--set", "hidden=3"], ["--set hidden=3", "model.hidden=64"]),
-        (["train", "data.csv", "-t", "power", "-o", "m", "--set", "model.hiden=3"], ["did you mean 'hidden'"]),
-        (["train", "data.csv", "-t", "power", "-o", "m", "--set", "trainer.step=3"], ["did you mean 'steps'"]),
+        (["train", "data.csv", "-t", "power", "-o", "m", "--set", "model.hiden=3"], ["did you mean 'model.hidden'"]),
+        (["train", "data.csv", "-t", "power", "-o", "m", "--set", "trainer.step=3"], ["did you mean 'trainer.steps'"]),
         (["train", "data.csv", "-t", "power", "-o", "m", "--resume"], ["nothing to resume", "--resume"]),
         (["models", "grru"], ["unknown model 'grru'", "did you mean 'gru'"]),
         (["metrics", "msae"], ["unknown metric 'msae'", "did you mean 'mae'"]),
@@ -121,6 +121,14 @@ def test_a_bug_exits_with_70_and_a_traceback_only_with_debug(
     assert "Traceback" in cli("demo").err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["demo stock --rows 9", "models --json", "models"])
+def test_a_full_disk_behind_stdout_is_an_error_and_no_bug(command: str) -> None:
+    done = shell(f"tsforecast {command} > /dev/full")
+    done.refused(2, "No space left on device")
+    assert "bug" not in done.err
+
+
 def test_ctrl_c_exits_with_130(cli: Cli, broken: Callable[[BaseException], None]) -> None:
     broken(KeyboardInterrupt())
     cli("demo").refused(130, "interrupted")
@@ -150,7 +158,7 @@ def test_a_terminal_on_stdin_is_a_usage_error_and_not_a_hang(
 
 
 def test_help_imports_nothing_heavy() -> None:
-    report = "import sys; sys.argv = ['tsforecast', 'train', '--help']\nfrom tsforecast.cli.app import run\nrun()\n"
+    report = "import sys\nfrom tsforecast.cli.app import run\nrun(['train', '--help'])\n"
     report += f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", report], cwd=ROOT, capture_output=True, check=True)
     assert done.stderr.decode().strip() == "[]"

@@ -241,7 +241,7 @@ def test_calendar_covariates_need_no_future_rows(cli: Cli, csv: Csv, trained: Tr
 
 def test_no_model_needs_more_than_numpy_and_pyarrow_to_predict(csv: Csv, cli: Cli) -> None:
     heavy = ("torch", "pandas", "scipy", "matplotlib", "sklearn", "deap", "rich")
-    data, words = csv(), []
+    data, words = csv(hours(80)), []
     for model in MODELS:
         options = FAST[2:] if hasattr(MODELS.get(model).Config, "hidden") else ()
         assert cli("train", data, "-t", "power", "-m", model, "-H", 3, "-L", 12, *options, "-o", model).code == 0

@@ -156,20 +156,20 @@ def interrupted(command: list[object], after: int) -> Result:
 
 def test_ctrl_c_keeps_the_best_model_and_resume_ends_as_an_unbroken_run(cli: Cli, csv: Csv) -> None:
     size = ["--set", "model.hidden=4", "--set", "trainer.batch_size=256", "--patience", 1000, *SIZES]
-    command = ["train", csv(), "-t", "power", "-m", "gru", "--set", "trainer.steps=60", *size]
+    command = ["train", csv(), "-t", "power", "-m", "gru", "--set", "trainer.steps=40", *size]
     stopped = interrupted([*command, "-o", "m"], after=3)
     assert (stopped.code, stopped.out) == (130, "")
     assert "the best so far is in m" in stopped.err
     assert "--resume" in stopped.err
     assert sorted(os.listdir()) == ["data.csv", "m", "m.resume"]
-    assert 3 <= steps_of("m") < 60
+    assert 3 <= steps_of("m") < 40
     assert len(cli("predict", "m", "data.csv").rows()) == 6
 
     cli(*command, "--seed", 1, "-o", "m", "--resume").refused(2, "m.resume belongs to a run with other data or options")
     assert cli(*command, "-o", "m", "--resume").code == 0
     assert cli(*command, "-o", "whole").code == 0
     assert sorted(os.listdir()) == ["data.csv", "m", "whole"]
-    assert steps_of("m") == steps_of("whole") == 60
+    assert steps_of("m") == steps_of("whole") == 40
     for name, value in weights("whole").items():
         np.testing.assert_array_equal(weights("m")[name], value)
 

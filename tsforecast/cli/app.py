@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from tsforecast.errors import TSForecastError
+from tsforecast.errors import TSForecastError, UsageError
 from tsforecast.registry import COMMANDS
 
 BUG = 70
@@ -59,15 +59,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: Words after the program's name; those of the process by default.
+        arguments: Words after the program's name. None: those of the process, which ends with the command.
 
     Returns:
         The exit code, see ``docs/errors.md``.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words or os.environ.get("TSFORECAST_DEBUG", "") not in ("", "0")
-    if arguments is None and hasattr(signal, "SIGPIPE"):
+    if arguments is not None:
+        return _run(list(arguments))
+    if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the program as it ends `sort`
+    code = _run(sys.argv[1:])
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    # A thread of Arrow that lets go of a Python buffer while the interpreter shuts down aborts the process, after all
+    # was well (apache/arrow#34314); leaving without the shutdown cannot.
+    os._exit(code)
+
+
+def _run(words: list[str]) -> int:
+    debug = "--debug" in words or os.environ.get("TSFORECAST_DEBUG", "") not in ("", "0")
     try:
         named = words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS  # one command starts faster than all
         return _code(make_app(named)(args=words, prog_name="tsforecast", standalone_mode=True))
@@ -78,6 +88,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         _complain(f"tsforecast: {error.message}", error.hint)
         return error.exit_code
+    except OSError as error:  # of the machine, not of this program: a full disk, a lost mount
+        if debug:
+            traceback.print_exc()
+        _complain(f"tsforecast: {error.filename or 'cannot read or write'}: {error.strerror or error}", "")
+        return UsageError.exit_code
+    except KeyboardInterrupt:
+        _complain("tsforecast: interrupted", "")
+        return INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()

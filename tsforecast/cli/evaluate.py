@@ -81,9 +81,7 @@ def evaluate(
     if backtest is not None and forecaster and clock:
         _write_backtest(made, clock, forecaster.schema.series_id, backtest)
     _print(made, by, kind, output)
-    for verdict in made.verdicts:
-        report.note(f"{verdict.target}: {verdict.sentence}")
-    _check_skill(made, min_skill)
+    _conclude(made, min_skill, report)
 
 
 def _checked(by: str, *, format: str, output: Path | None) -> str:
@@ -212,11 +210,12 @@ def _write_backtest(made: Evaluation, clock: Clock, series_id: str, path: Path) 
     write_table(columns, output=path)
 
 
-def _check_skill(made: Evaluation, least: float | None) -> None:
-    if least is None:
-        return
+def _conclude(made: Evaluation, least: float | None, report: Reporter) -> None:
+    """Say the verdicts; raise the answer no if a skill is too low."""
     for verdict in made.verdicts:
-        if not verdict.skill >= least:
+        report.note(f"{verdict.target}: {verdict.sentence}")
+    for verdict in made.verdicts:
+        if least is not None and not verdict.skill >= least:
             raise AnswerNo(
                 f"{verdict.target}: the skill over {verdict.best or 'any baseline'} is {verdict.skill:.3f}, "
                 f"less than {least:g}",

@@ -60,7 +60,7 @@ def write_json(document: Any, output: Path | None = None) -> None:
     if output is not None:
         write_atomically(output, f"{text}\n".encode())
     else:
-        print(text)
+        print(text, flush=True)
 
 
 def plain(value: Any) -> Any:
