@@ -160,12 +160,18 @@ class Layer:
         top: Option name to value.
         model: Options of the model, from ``[model]`` or ``--set model.x=``.
         trainer: Options of the trainer, likewise.
+        prefix: What stands before a name in capitals, for environment variables.
     """
 
     origin: str
     top: Mapping[str, Any]
     model: Mapping[str, Any] = field(default_factory=dict)
     trainer: Mapping[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+
+    def spelled(self, name: str) -> str:
+        """Return the name of an option as this place writes it."""
+        return f"{self.prefix}{name.upper()}" if self.prefix else name
 
 
 @dataclass(frozen=True)
@@ -200,7 +206,10 @@ def resolve(layers: Sequence[Layer], known: Sequence[type]) -> Settings:
     for layer in layers:
         for name, value in layer.top.items():
             if name not in names:
-                raise UsageError(f"{layer.origin}: unknown option '{name}'", hint=did_you_mean(name, names))
+                raise UsageError(
+                    f"{layer.origin}: unknown option '{layer.spelled(name)}'",
+                    hint=did_you_mean(layer.spelled(name), [layer.spelled(n) for n in names]),
+                )
             if name not in top:
                 top[name], origins[name] = value, layer.origin
         for section, values in (("model", layer.model), ("trainer", layer.trainer)):
@@ -238,7 +247,7 @@ def environment_layer(environment: Mapping[str, str] | None = None) -> Layer:
     start = len(ENVIRONMENT_PREFIX)
     found = {k[start:].lower(): v for k, v in source.items() if k.startswith(ENVIRONMENT_PREFIX)}
     found.pop("debug", None)  # read by the command line itself
-    return Layer("environment", found)
+    return Layer("environment", found, prefix=ENVIRONMENT_PREFIX)
 
 
 def assignments(pairs: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:

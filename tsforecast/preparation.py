@@ -32,7 +32,6 @@ from tsforecast.registry import MODELS, TRAINERS
 from tsforecast.trainers.base import Trainer
 from tsforecast.trainers.objective import Objective
 
-
 FEW_WINDOWS = 30
 
 

@@ -153,7 +153,6 @@ def _cells(
 ) -> tuple[list[list[Floats]], list[NDArray[np.int64]], NDArray[np.int64]]:
     """Add the terms of each metric up over the folds of each series: (S, H) sums, counts, and pairs known."""
     shape = (len(f.series_names), f.actual.shape[1])
-    shape = (len(f.series_names), f.actual.shape[1])
     sums: list[list[Floats]] = [[] for _ in metrics]
     counts = [np.zeros(shape, np.int64) for _ in metrics]
     known = np.zeros(shape, np.int64)

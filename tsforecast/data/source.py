@@ -22,8 +22,8 @@ class Source:
 
     Attributes:
         name: What messages call it.
-        path: The file; None for standard input.
-        data: What standard input held.
+        path: The file; None for standard input and named pipes.
+        data: What these held.
         codec: Compression, by magic bytes; "" when plain.
     """
 
@@ -69,12 +69,14 @@ def open_source(source: str | Path, stdin: BinaryIO | None) -> Source:
         raise DataError(f"{source}: is a directory", hint=f"name the files, for example {source}/*.csv")
     try:
         with path.open("rb") as file:
-            magic = file.read(8)
+            content = b"" if path.is_file() else file.read()  # a pipe such as <(command) can be read only once
+            magic = content[:8] or file.read(8)
     except FileNotFoundError:
         raise DataError(f"{source}: no such file") from None
     except OSError as error:
         raise DataError(f"{source}: cannot be read: {error.strerror}") from error
-    return _identify(str(source), magic, Source(str(source), path=path))
+    kept = Source(str(source), data=content) if content else Source(str(source), path=path)
+    return _identify(str(source), magic, kept)
 
 
 def _identify(name: str, magic: bytes, source: Source) -> Source:
