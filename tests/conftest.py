@@ -127,7 +127,8 @@ def make_frame() -> Callable[..., Frame]:
             static=np.zeros((len(lengths), 0), np.float32) if static is None else np.asarray(static, np.float32),
             static_columns=(),
             clock=Clock(),
-            filled=np.zeros(total, dtype=bool),
+            filled=np.zeros((total, 1), dtype=bool),  # stands for any number of targets
+            peeks=np.zeros(total, dtype=bool),
             rows=np.arange(total),
         )
 

@@ -58,6 +58,82 @@ def test_cutoffs_make_folds_of_their_own_length() -> None:
     assert f.last.tolist() == [49, 50]
 
 
+def test_seasons_are_counted_on_the_clock_and_not_in_rows_of_the_file() -> None:
+    """Only the hours of the day are forecast, two days ahead: what is skipped counts all the same."""
+    known = table({"time": times(0, 96), "power": np.arange(96) % 24})
+    hours = np.concatenate([times(48 + 6, 12), times(72 + 6, 12)])
+    for cutoff in ({}, {"cutoff": ["2024-01-02 23:00"] * 24}):
+        (f,) = join({"time": hours, **cutoff, "power_forecast": np.zeros(24)}, known)
+        np.testing.assert_array_equal(f.baselines["seasonal_naive"], f.actual)
+    assert f.last.tolist() == [23]
+
+
+def test_months_are_counted_as_months() -> None:
+    month = np.arange("2020-01", "2023-01", dtype="M8[M]").astype("M8[us]")
+    known = table({"time": month, "power": np.arange(36) % 12})
+    (f,) = join({"time": month[[26, 29, 35]], "cutoff": ["2021-12-01"] * 3, "power_forecast": np.zeros(3)}, known)
+    np.testing.assert_array_equal(f.baselines["seasonal_naive"], f.actual)
+
+
+def test_without_a_grid_rows_of_the_actual_file_are_counted() -> None:
+    """Trading days with a holiday: the week is five rows, whatever the calendar says."""
+    days = np.arange("2024-01-01", "2024-05-01", dtype="M8[D]")
+    days = days[np.is_busday(days, holidays=["2024-01-15", "2024-02-19", "2024-03-29", "2024-04-10"])]
+    known = table({"time": days.astype("M8[us]"), "power": np.arange(len(days)) % 5})
+    ahead = {"time": days[[40, 42, 44]].astype("M8[us]"), "power_forecast": np.zeros(3)}
+    (f,) = join({**ahead, "cutoff": [str(days[38])] * 3}, known)
+    assert f.unit_time == "trading"
+    np.testing.assert_array_equal(f.baselines["seasonal_naive"], f.actual)
+
+
+def test_drift_continues_the_mean_step_before_the_cutoff() -> None:
+    power = np.concatenate([2 * VALUES[:50], np.zeros(10)])
+    (f,) = join(
+        {"time": times(50, 10)[[0, 2, 9]], "power_forecast": np.zeros(3)}, table({"time": times(0, 60), "power": power})
+    )
+    np.testing.assert_allclose(f.baselines["drift"], [[100, 104, 118]])
+    (f,) = join({"time": times(1, 2), "power_forecast": np.zeros(2)})
+    assert np.isnan(f.baselines["drift"]).all() and np.isfinite(f.baselines["naive"]).all()
+
+
+def test_a_cutoff_may_lie_far_before_the_first_row() -> None:
+    (f,) = join({"time": times(53, 2), "cutoff": ["2024-01-03T01:00"] * 2, "power_forecast": [1.0, 2.0]})
+    assert f.last.tolist() == [49]
+    np.testing.assert_array_equal(f.baselines["seasonal_naive"], [[29, 30]])
+    np.testing.assert_allclose(f.baselines["drift"], [[53, 54]])
+
+
+def test_cutoffs_are_written_like_the_time_of_the_actual_file() -> None:
+    """Date and time stand in two columns; the cutoff joins them with a blank."""
+    parts = [str(t).split("T") for t in times(0, 60)]
+    both = {"date": [day for day, _ in parts], "time": [clock[:5] for _, clock in parts]}
+    made = {name: cells[50:53] for name, cells in both.items()}
+    made |= {"cutoff": ["2024-01-03 01:00"] * 3, "power_forecast": [1.0, 2.0, 3.0]}
+    (f,) = join(made, table({**both, "power": VALUES}))
+    assert f.last.tolist() == [49]
+    np.testing.assert_array_equal(f.actual, [VALUES[50:53]])
+
+
+@pytest.mark.parametrize("cutoff", ["2024-01-03T01:00-05:00", "2024-01-03 01:00", "2024-01-03T06:00Z"])
+def test_cutoffs_with_and_without_an_offset_are_one_moment(cutoff: str) -> None:
+    written = [f"{t}-05:00" for t in times(0, 60).astype("M8[m]")]
+    made = {"time": written[53:55], "cutoff": [cutoff] * 2, "power_forecast": [1.0, 2.0]}
+    (f,) = join(made, table({"time": written, "power": VALUES}))
+    assert f.last.tolist() == [49]
+
+
+def test_a_cutoff_may_be_a_timestamp_and_is_never_after_the_forecast() -> None:
+    """Else the naive forecast would know what it should forecast."""
+    made = {"time": times(50, 4), "cutoff": times(48, 1).repeat(2).tolist() + times(55, 1).repeat(2).tolist()}
+    (f,) = join({**made, "power_forecast": [1.0, 2.0, 3.0, 4.0]})
+    assert f.last.tolist() == [48, 51]
+
+
+def test_a_cutoff_that_is_no_time_is_named() -> None:
+    with pytest.raises(DataError, match="row 2: column 'cutoff': 'soon' is not a time"):
+        join({"time": times(50, 2), "cutoff": ["2024-01-03 01:00", "soon"], "power_forecast": [1.0, 2.0]})
+
+
 def test_rows_beyond_the_actual_file_have_no_actual_value() -> None:
     (f,) = join({"time": times(58, 4), "power_forecast": [1.0] * 4})
     np.testing.assert_array_equal(f.actual, [[58, 59, np.nan, np.nan]])
@@ -76,6 +152,14 @@ def test_series_meet_by_name_and_unknown_ones_are_left_out(named: bool) -> None:
     (f,) = join(made, table(both), series_id="site" if named else "")
     rows = {f.series_names[s]: (f.forecast[k].tolist(), f.actual[k].tolist()) for k, s in enumerate(f.series)}
     assert rows == {"a": ([3, 4], [20, 21]), "b": ([1, 2], [50, 51])}
+
+
+def test_the_series_id_may_come_first() -> None:
+    both = {"unique_id": ["a"] * 30 + ["b"] * 30, "time": np.tile(times(0, 30), 2).astype(str), "y": VALUES}
+    made = {"unique_id": ["b", "b"], "time": times(20, 2).astype(str), "y_forecast": [1.0, 2.0]}
+    (f,) = join(made, table(both))
+    assert [f.series_names[s] for s in f.series] == ["b"]
+    np.testing.assert_array_equal(f.actual, [[50, 51]])
 
 
 def test_several_targets_are_several_forecasts() -> None:

@@ -77,6 +77,19 @@ def test_a_future_file_needs_no_target_and_fills_what_the_data_lack() -> None:
         np.testing.assert_array_equal(predict(forecaster, frame, future=future).values, expected)
 
 
+def test_a_future_file_needs_no_past_covariate_even_if_that_is_an_angle() -> None:
+    rng = np.random.default_rng(2)
+    angles = {"wind_dir": rng.uniform(0, 360, 124), "sea_dir": rng.uniform(0, 360, 124)}
+    whole = table(124, **angles)
+    forecaster = train(whole.slice(0, 120), past="wind_dir", future="sea_dir", circular="wind_dir,sea_dir")
+    ahead = whole.slice(120).select(["time", "sea_dir"])
+    future = read_future(forecaster, read([ahead], ReadOptions()), ReadOptions())
+    assert future.columns == ("sea_dir#sin", "sea_dir#cos")
+    made = predict(forecaster, frame_of(forecaster, whole.slice(0, 120)), future=future).values
+    expected = predict(forecaster, frame_of(forecaster, whole), at=int(future.time[0]) - HOUR).values
+    np.testing.assert_array_equal(made, expected)
+
+
 def test_holes_are_named_by_series_and_column() -> None:
     forecaster = train(table(120, site=["a"] * 120), series_id="site")
     power = np.sin(np.arange(60.0))

@@ -68,7 +68,7 @@ def test_night_knows_unseen_seasons_only_from_the_place() -> None:
 @pytest.mark.parametrize("offset", [-480, 0, 330])
 def test_night_follows_the_wall_clock(offset: int) -> None:
     time, ghi = clear_year()
-    dark = NightTable.build(time + offset * MINUTE_US, ghi, *PLACE, utc_offset_minutes=offset)
+    dark = NightTable.build(time + offset * MINUTE_US, ghi, *PLACE)
     assert np.mean(dark.at(time + offset * MINUTE_US) == below_horizon(time)) > 0.97
 
 

@@ -230,8 +230,8 @@ def _forecaster(tensors: Tensors, document: Mapping[str, Any]) -> Forecaster:
     )
     return Forecaster(
         options=make(FitOptions, document["options"]),
-        model_options=document["model_options"],
-        trainer_options=document["trainer_options"],
+        model_options=_options(document["model_options"]),
+        trainer_options=_options(document["trainer_options"]),
         shape=Shape(**shape),
         schema=Schema.from_json(document["schema"]),
         freq=Freq(**document["freq"]),
@@ -242,3 +242,8 @@ def _forecaster(tensors: Tensors, document: Mapping[str, Any]) -> Forecaster:
         memory=memory,
         history=document["history"],
     )
+
+
+def _options(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as they were before JSON, which knows no tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in document.items()}

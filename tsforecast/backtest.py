@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforecast.data.frame import Frame
+from tsforecast.data.window import positions
 from tsforecast.domains import DOMAINS
 from tsforecast.errors import DataError
 from tsforecast.forecaster import Ahead, Forecaster, rows_at
@@ -57,6 +58,7 @@ def backtest(
     """
     horizon = horizon or forecaster.shape.horizon
     first = _first_rows(forecaster, frame, in_sample)
+    span = np.arange(len(frame.time)) >= np.repeat(first, np.diff(frame.bounds))
     cutoffs = _cutoffs(forecaster, frame, first, horizon, stride, n_windows)
     if not len(cutoffs):
         raise _nothing_to_score(forecaster, frame, first, horizon)
@@ -66,9 +68,11 @@ def backtest(
     made = tuple(
         _one_target(forecaster, frame, cutoffs, t, time, rows, values, base) for t in range(forecaster.targets)
     )
+    if in_sample:
+        first = frame.bounds[1:]  # the baselines of the domain may then look at all rows, too
     made = tuple(_with_domain(forecaster, frame, cutoffs, first, f, t) for t, f in enumerate(made))
-    in_span = np.concatenate([np.arange(a, b) for a, b in zip(first, frame.bounds[1:], strict=True)])
-    known = in_span[np.isfinite(frame.values[in_span, : forecaster.targets]).any(axis=1) & ~frame.filled[in_span]]
+    observed = np.any([np.isfinite(frame.observed(t)) for t in range(forecaster.targets)], axis=0)
+    known = np.flatnonzero(observed & span)
     covered = len(np.intersect1d(known, rows[rows >= 0]))
     return Backtest(made, covered, len(known) - covered)
 
@@ -98,14 +102,12 @@ def _cutoffs(
     forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], horizon: int, stride: int, n_windows: int
 ) -> NDArray[np.int64]:
     """Return the last known rows of all folds: lags complete, whole horizon inside the series."""
-    parts, last = [], _ends(forecaster, frame)
-    for s in range(len(frame.series)):
-        low, high = max(int(first[s]) - 1, int(frame.bounds[s])), int(last[s]) - horizon
-        rows = np.arange(low, high, dtype=np.int64)
-        rows = rows[(high - 1 - rows) % stride == 0]  # counted from the end: the newest rows are always scored
-        parts.append(rows)
+    parts, place = [], positions(frame)
+    for s, end in enumerate(_ends(forecaster, frame)):
+        rows = np.arange(max(int(first[s]) - 1, int(frame.bounds[s])), end, dtype=np.int64)
+        left = place[end - 1] - horizon - place[rows] if len(rows) else rows  # steps from the last possible cutoff
+        parts.append(rows[(left >= 0) & (left % stride == 0)])  # counted from the end: the newest are scored
     rows = np.concatenate(parts)
-    rows = rows[~frame.filled[rows]]  # a filled row may know what came after it
     rows = rows[forecaster.complete(frame, rows)]
     targets, past, future = forecaster.columns
     if future:
@@ -113,7 +115,7 @@ def _cutoffs(
         known = np.asarray(np.isfinite(frame.values[:, targets + past :]).all(axis=1))
         rows = rows[((ahead >= 0) & known[ahead]).all(axis=1)]
     if n_windows:
-        series = np.searchsorted(frame.bounds, rows, side="right") - 1
+        series = frame.series_of(rows)
         rows = np.concatenate([rows[series == s][-n_windows:] for s in range(len(frame.series))])
     return rows
 
@@ -158,7 +160,7 @@ def _slopes(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64]) ->
     """Return (K, 1, T) the mean training step of each cutoff's series; 0 for a series that training has not seen."""
     known = dict(zip(forecaster.memory.series, forecaster.memory.slope, strict=True))
     by_series = np.array([known.get(name, np.zeros(forecaster.targets)) for name in frame.series])
-    series = np.searchsorted(frame.bounds, cutoffs, side="right") - 1
+    series = frame.series_of(cutoffs)
     return by_series[series][:, None].astype(np.float32)
 
 
@@ -172,11 +174,11 @@ def _one_target(
     values: NDArray[np.float64],
     base: dict[str, NDArray[np.float64]],
 ) -> Forecasts:
-    column = observed(frame, target)
+    column = frame.observed(target)
     return Forecasts(
         target=frame.columns[target],
         unit_time=frame.freq.alias,
-        series=np.searchsorted(frame.bounds, cutoffs, side="right") - 1,
+        series=frame.series_of(cutoffs),
         series_names=frame.series,
         cutoff=frame.time[cutoffs],
         time=time,
@@ -190,11 +192,6 @@ def _one_target(
         rated=forecaster.options.rated,
         daylight=None,
     )
-
-
-def observed(frame: Frame, target: int) -> NDArray[np.float64]:
-    """Return (N,) the target where it was observed; NaN where it is missing or was filled in."""
-    return np.where(frame.filled, np.nan, frame.values[:, target].astype(np.float64))
 
 
 def _scales(forecaster: Forecaster, frame: Frame, target: int) -> NDArray[np.float64]:
@@ -236,10 +233,12 @@ def _domain_baseline(
     """Forecast with a baseline of a domain, series by series, from the rows before those that are scored."""
     out = np.full(f.forecast.shape, np.nan)
     lags = rows_at(frame, cutoffs, np.arange(1 - forecaster.shape.lags, 1))
-    column = observed(frame, target)
+    column = frame.observed(target)
     for s in np.unique(f.series):
-        history = slice(frame.bounds[s], first[s] if first[s] > frame.bounds[s] else frame.bounds[s + 1])
+        history = slice(frame.bounds[s], first[s])
         chosen = f.series == s
+        if not np.isfinite(column[history]).any():
+            continue  # nothing came before the rows that are scored: no baseline, rather than one that knows them
         past = np.where(lags[chosen] >= 0, column[lags[chosen]], np.nan)
         past_time = frame.time[np.maximum(lags[chosen], 0)]
         known = (frame.time[history], column[history])

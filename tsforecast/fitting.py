@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,19 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from tsforecast import checkpoint as checkpoints
 from tsforecast.checkpoint import Checkpoint
 from tsforecast.config import seconds
 from tsforecast.errors import TrainingError
 from tsforecast.forecaster import Forecaster
-from tsforecast.models.base import FloatArray
 from tsforecast.preparation import Task
 from tsforecast.trainers.base import Progress
 
 CHECKPOINT_SECONDS = 10.0
-DIVERGED = 1e6  # scaled units: a loss this many standard deviations large will not come back
+DIVERGED = 1e4  # times the loss of repeating the last value: a loss this large will not come back
 MANY_PARAMETERS = 200_000  # from about here on a second thread makes a training step faster
 
 OnProgress = Callable[[Progress], None]
@@ -46,7 +42,8 @@ def fit(
     Args:
         task: From :func:`prepare`.
         on_progress: Called after every step.
-        checkpoint: Where the state of the run lies while it has not ended; None: nowhere.
+        checkpoint: Where the state of the run lies while it has not ended; None: nowhere. It is for the caller to
+            delete, once the outcome is safe.
         resume: Continue from the checkpoint.
 
     Raises:
@@ -55,50 +52,45 @@ def fit(
     """
     run = _Run(task, checkpoint)
     if resume and checkpoint is not None:
-        run.restore(checkpoints.load(checkpoint, task.signature))
+        run.reached = checkpoints.load(checkpoint, task.signature)
     ended = run.loop(on_progress or (lambda _: None))
-    if checkpoint is not None and ended != "interrupted":
-        checkpoint.unlink(missing_ok=True)
-    return Outcome(replace(task.forecaster, params=run.best, history=tuple(run.history)), ended)
+    return Outcome(replace(task.forecaster, params=run.reached.best, history=tuple(run.reached.history)), ended)
 
 
 class _Run:
-    """One run of a trainer: its best parameters, its history and its latest resumable state."""
+    """One run of a trainer, and how far it has come."""
 
     def __init__(self, task: Task, path: Path | None) -> None:
         self.task, self.path = task, path
-        self.best: dict[str, FloatArray] = {}
-        self.history: list[dict[str, float]] = []
-        self.waiting = 0
-        self.state: Mapping[str, NDArray[Any]] | None = None
-
-    def restore(self, saved: Checkpoint) -> None:
-        """Continue where an earlier sitting stopped."""
-        self.best, self.history, self.waiting = dict(saved.best), list(saved.history), saved.waiting
-        self.state = saved.trainer
+        self.reached = Checkpoint(task.signature, {}, {}, [], 0)
+        self.naive_loss = task.naive_loss() or 1.0
 
     def loop(self, on_progress: OnProgress) -> str:
         """Consume the trainer; return why it ended."""
         options, trainer = self.task.forecaster.options, self.task.trainer
-        budget, began, written = seconds(options.time_budget), time.monotonic(), time.monotonic()
+        budget, written = seconds(options.time_budget), time.monotonic()
+        history = self.reached.history
+        earlier, sitting = history[-1]["seconds"] if history else 0.0, len(history)
+        began = written - earlier
         with _threads(self.task):
             stream = trainer.fit(
                 self.task.objective,
                 dict(self.task.forecaster.params),
                 seed=options.seed,
-                state=dict(self.state) if self.state is not None else None,
+                state=dict(self.reached.trainer) or None,
             )
             try:
-                if self.state is not None and self.waiting >= options.patience:
+                if self.reached.waiting >= options.patience:
                     return "patience"
                 progress = next(stream, None)
                 while progress is not None:
                     self._take(progress)
                     on_progress(progress)
                     spent = (time.monotonic() - began) / budget if budget else 0.0
-                    if self.waiting >= options.patience:
+                    if self.reached.waiting >= options.patience:
                         return "patience"
-                    if spent >= 1 - 0.5 * spent / len(self.history):  # the next step would end more over than under
+                    step = (spent - (earlier / budget if budget else 0.0)) / (len(self.reached.history) - sitting)
+                    if spent + 0.5 * step >= 1:  # the next step would end more over the budget than under it
                         return "time budget"
                     if time.monotonic() - written > CHECKPOINT_SECONDS:
                         self._save()
@@ -115,22 +107,25 @@ class _Run:
         Raises:
             TrainingError: The loss is not finite, or beyond all reason.
         """
-        if not progress.train_loss < DIVERGED:
+        if not progress.train_loss < DIVERGED * self.naive_loss:
             size = f"{progress.train_loss:.3g} scaled units" if math.isfinite(progress.train_loss) else "not finite"
             raise TrainingError(
                 f"training diverged at step {progress.step}: the loss is {size}",
                 hint=_remedy(self.task.forecaster.trainer_options),
             )
-        if progress.is_best or not self.best:
-            self.best = self.task.trainer.params
-        self.waiting = 0 if progress.is_best else self.waiting + 1
-        self.history.append(dataclasses.asdict(progress))
-        self.state = self.task.trainer.state()
+        before, trainer = self.reached, self.task.trainer
+        # one assignment: an interrupt finds the step before or this one, never half of each
+        self.reached = Checkpoint(
+            signature=before.signature,
+            trainer=trainer.state(),
+            best=trainer.params if progress.is_best or not before.best else before.best,
+            history=[*before.history, dataclasses.asdict(progress)],
+            waiting=0 if progress.is_best else before.waiting + 1,
+        )
 
     def _save(self) -> None:
-        if self.path is not None and self.state is not None:
-            saved = Checkpoint(self.task.signature, self.state, self.best, self.history, self.waiting)
-            checkpoints.save(self.path, saved)
+        if self.path is not None and self.reached.history:
+            checkpoints.save(self.path, self.reached)
 
 
 def _send(stream: Any, spent: float) -> Progress | None:
@@ -146,7 +141,7 @@ def _send(stream: Any, spent: float) -> Progress | None:
 def _threads(task: Task) -> Iterator[None]:
     """Use as many threads as the network is worth: the cost of handing out work outweighs small products."""
     options = task.forecaster.options
-    if "torch" not in sys.modules and options.trainer in ("none", "least_squares"):
+    if not task.trainer.uses_torch:
         yield
         return
     import torch

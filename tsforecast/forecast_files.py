@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsforecast.data.build import Schema, build
-from tsforecast.data.clock import find_clock
+from tsforecast.data.clock import Clock, find_clock
 from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
+from tsforecast.data.timestyle import MINUTE
 from tsforecast.errors import DataError
 from tsforecast.forecaster import rows_at
+from tsforecast.metrics.base import Floats
 from tsforecast.options import ReadOptions
 from tsforecast.scores import Forecasts
 
@@ -24,17 +26,23 @@ STEP = "step"
 
 @dataclass(frozen=True)
 class _Folds:
-    """The rows of a forecast file, one line per fold, padded with row -1 to the longest.
+    """The folds of a forecast file and the actual rows they meet; K folds, padded to the H steps of the longest.
 
     Attributes:
-        series: (K,) name of each fold's series.
-        rows: (K, H) row of the file at each step; -1 after the end of a shorter fold.
-        time: (K, H) microseconds; the last time again where the row is -1.
+        series: (K,) code of each fold's series in the actual file.
+        cutoff: (K,) time up to which the actual values are known, before the first forecast.
+        time: (K, H) time; the last one again after the end of a shorter fold.
+        forecast: (K, H) rows of the forecast file; -1 after the end of a shorter fold.
+        actual: (K, H) rows of the actual file at the same times; -1 where it has none.
+        last: (K,) last row of the actual file up to the cutoff; -1 where its series begins later.
     """
 
-    series: list[str]
-    rows: NDArray[np.int64]
+    series: NDArray[np.int64]
+    cutoff: NDArray[np.int64]
     time: NDArray[np.int64]
+    forecast: NDArray[np.int64]
+    actual: NDArray[np.int64]
+    last: NDArray[np.int64]
 
 
 def join_files(
@@ -42,8 +50,9 @@ def join_files(
 ) -> tuple[Forecasts, ...]:
     """Pair every forecast row with the actual row of the same series and time.
 
-    Every column ``<target>_forecast`` is taken. Forecasts from several cutoffs carry a ``cutoff`` column. The cutoff
-    itself is the last actual row before the first forecast row of a fold; naive and seasonal naive start there.
+    Every column ``<target>_forecast`` is taken. Forecasts from several cutoffs carry a ``cutoff`` column; without one,
+    each series is one fold whose cutoff lies just before its first forecast row. The baselines start from the last
+    actual row up to the cutoff and count steps of the actual file's grid.
 
     Args:
         forecast: Time, id if any, ``<target>_forecast``, perhaps ``cutoff``.
@@ -53,16 +62,17 @@ def join_files(
         series_id: Id column; a text column that both files share by default.
 
     Raises:
-        DataError: No target in common, or no timestamp in common.
+        DataError: No target in common, no timestamp in common, or a cutoff that is no time.
     """
     names = tuple(targets) or tuple(c.removesuffix(SUFFIX) for c in forecast.columns if c.endswith(SUFFIX))
     if not names:
         listed = ", ".join(forecast.columns)
         raise DataError(f"the forecast has no column that ends in {SUFFIX}", hint=f"its columns are {listed}")
-    identifier = series_id or _shared_id(forecast, actual, names)
+    clock, time = _times(forecast, read_options)
+    identifier = series_id or _shared_id(forecast, actual, {*names, *clock.columns, CUTOFF, STEP})
     schema = Schema(target=names, series_id=identifier, no_time=read_options.no_time)
     known = build(actual, schema, read_options)[0]
-    folds = _folds(forecast, identifier, read_options)
+    folds = _folds(forecast, time, identifier, known, read_options)
     made = tuple(_pair(known, folds, forecast.numbers(f"{name}{SUFFIX}"), t) for t, name in enumerate(names))
     if not any(np.isfinite(f.actual).any() for f in made):
         raise DataError(
@@ -72,72 +82,133 @@ def join_files(
     return made
 
 
-def _shared_id(forecast: Table, actual: Table, names: Sequence[str]) -> str:
-    """Return the text column, not first, that both files have: the series id; empty when there is none."""
-    taken = {*names, CUTOFF, STEP}
-    shared = [c for c in forecast.columns[1:] if c in actual.columns and c not in taken]
+def _times(forecast: Table, read_options: ReadOptions) -> tuple[Clock, NDArray[np.int64]]:
+    """Return the clock and (N,) times; without a clock the steps that ``predict`` and ``--backtest`` write."""
+    if not read_options.no_time or STEP not in forecast.columns:
+        return find_clock(forecast, read_options)
+    step = forecast.numbers(STEP, np.float64).astype(np.int64)
+    if CUTOFF in forecast.columns:
+        step += forecast.numbers(CUTOFF, np.float64).astype(np.int64)
+    return Clock(), step
+
+
+def _shared_id(forecast: Table, actual: Table, taken: set[str]) -> str:
+    """Return the first text column that both files have and that plays no other part; empty when there is none."""
+    shared = (c for c in forecast.columns if c in actual.columns and c not in taken)
     return next((c for c in shared if not forecast.is_numeric(c)), "")
 
 
-def _folds(forecast: Table, identifier: str, read_options: ReadOptions) -> _Folds:
-    time = _times(forecast, read_options)
-    none = [""] * forecast.n_rows
-    series = list(forecast.texts(identifier)) if identifier else none
-    cutoff = list(forecast.texts(CUTOFF)) if CUTOFF in forecast.columns else none
-    members: dict[tuple[str, str], list[int]] = {}
-    for row, key in enumerate(zip(series, cutoff, strict=True)):
-        members.setdefault(key, []).append(row)
-    longest = max(len(m) for m in members.values())
-    rows = np.full((len(members), longest), -1, dtype=np.int64)
+def _folds(
+    forecast: Table, time: NDArray[np.int64], identifier: str, known: Frame, read_options: ReadOptions
+) -> _Folds:
+    """Sort the rows of known series into folds, and find the actual rows that belong to them."""
+    codes = {name: s for s, name in enumerate(known.series)}
+    series = forecast.texts(identifier) if identifier else [known.series[0]] * forecast.n_rows
+    cutoffs = _cutoffs(forecast, known.clock, read_options)
+    members: dict[tuple[int, int], list[int]] = {}
+    for row, (name, cutoff) in enumerate(zip(series, cutoffs.tolist(), strict=True)):
+        if name in codes:
+            members.setdefault((codes[name], cutoff), []).append(row)
+    rows = np.full((len(members), max(map(len, members.values()), default=1)), -1, dtype=np.int64)
     for k, member in enumerate(members.values()):
-        rows[k, : len(member)] = sorted(member, key=lambda row: time[row])
-    last = np.maximum.accumulate(np.where(rows >= 0, time[rows], np.iinfo(np.int64).min), axis=1)
-    return _Folds([key[0] for key in members], rows, last)
+        rows[k, : len(member)] = sorted(member, key=time.__getitem__)
+    when = np.maximum.accumulate(np.where(rows >= 0, time[rows], np.iinfo(np.int64).min), axis=1)
+    code, given = np.array(list(members), dtype=np.int64).reshape(-1, 2).T
+    until = np.minimum(given, when[:, 0] - 1)
+    actual, last = _meet(known, code, when, until)
+    return _Folds(code, until, when, rows, np.where(rows >= 0, actual, -1), last)
 
 
-def _times(forecast: Table, read_options: ReadOptions) -> NDArray[np.int64]:
-    """Return (N,) the time of each row; without a clock the step that ``predict`` and ``--backtest`` write."""
-    if not read_options.no_time or STEP not in forecast.columns:
-        return find_clock(forecast, read_options)[1]
-    step = forecast.numbers(STEP, np.float64).astype(np.int64)
-    return step + forecast.numbers(CUTOFF, np.float64).astype(np.int64) if CUTOFF in forecast.columns else step
+def _cutoffs(forecast: Table, clock: Clock, read_options: ReadOptions) -> NDArray[np.int64]:
+    """Return (N,) the times in the ``cutoff`` column, which joins what a clock writes in several columns by a blank.
+
+    Without such a column, the end of time.
+    """
+    if CUTOFF not in forecast.columns:
+        return np.full(forecast.n_rows, np.iinfo(np.int64).max)
+    if not clock.columns:
+        return forecast.numbers(CUTOFF, np.float64).astype(np.int64)
+    style = replace(clock, columns=(CUTOFF,), formats=(" ".join(clock.formats),), numeric=clock.numeric[:1])
+    found, time = find_clock(forecast, replace(read_options, time=""), style)
+    return time - clock.offset * MINUTE if clock.zone and not found.zone else time
+
+
+def _meet(
+    known: Frame, series: NDArray[np.int64], time: NDArray[np.int64], cutoff: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (K, H) rows of the frame at the times of each fold and (K,) its last row up to the cutoff; -1 for none."""
+    rows, last = np.full(time.shape, -1, dtype=np.int64), np.full(len(series), -1, dtype=np.int64)
+    for s in np.unique(series):
+        chosen = series == s
+        first, end = known.bounds[s], known.bounds[s + 1]
+        own = known.time[first:end]
+        found = np.minimum(np.searchsorted(own, time[chosen]), len(own) - 1)
+        rows[chosen] = np.where(own[found] == time[chosen], first + found, -1)
+        passed = np.searchsorted(own, cutoff[chosen], side="right")
+        last[chosen] = np.where(passed > 0, first + passed - 1, -1)
+    return rows, last
 
 
 def _pair(known: Frame, folds: _Folds, values: NDArray[np.float32], target: int) -> Forecasts:
     """Return one target's forecasts with their actual values and the baselines that the actual file allows."""
-    codes = {name: s for s, name in enumerate(known.series)}
-    series = np.array([codes.get(name, -1) for name in folds.series])
-    column = known.values[:, target].astype(np.float64)
-    actual = np.full(folds.rows.shape, np.nan)
-    cutoffs = np.full(len(series), -1, dtype=np.int64)
-    for k, s in enumerate(series):
-        if s >= 0:
-            first, last = known.bounds[s], known.bounds[s + 1]
-            own = known.time[first:last]
-            found = np.searchsorted(own, folds.time[k])
-            hit = (own[np.minimum(found, len(own) - 1)] == folds.time[k]) & (folds.rows[k] >= 0)
-            actual[k, hit] = column[first + found[hit]]
-            cutoffs[k] = first + found[0] - 1 if found[0] else -1
-    kept = series >= 0
-    start = np.maximum(cutoffs, 0)
+    column = known.observed(target)
     season = next(iter(known.freq.seasons()), 1)
-    last_known = np.where(cutoffs >= 0, column[start], np.nan)
-    steps = np.arange(folds.rows.shape[1]) % season - season + 1
-    behind = rows_at(known, start, steps)
-    seasonal = np.where((behind >= 0) & (cutoffs >= 0)[:, None], column[behind], np.nan)
-    made = {"naive": np.repeat(last_known[:, None], folds.rows.shape[1], axis=1), "seasonal_naive": seasonal}
+    made = _baselines(known, column, folds, season)
     return Forecasts(
         target=known.columns[target],
         unit_time=known.freq.alias,
-        series=series[kept],
+        series=folds.series,
         series_names=known.series,
-        cutoff=known.time[start][kept],
-        time=folds.time[kept],
+        cutoff=np.where(folds.last >= 0, known.time[folds.last], folds.cutoff),
+        time=folds.time,
         is_clock=known.freq.kind != "step",
-        actual=actual[kept],
-        forecast=np.where(folds.rows >= 0, values[folds.rows].astype(np.float64), np.nan)[kept],
-        last=last_known[kept],
-        baselines={name: made[name][kept] for name in made},
+        actual=_taken(column, folds.actual),
+        forecast=_taken(values.astype(np.float64), folds.forecast),
+        last=_taken(column, folds.last),
+        baselines=made,
         season_length=season,
         scale=np.full((len(known.series), 2), np.nan),
     )
+
+
+def _baselines(known: Frame, column: Floats, folds: _Folds, season: int) -> dict[str, Floats]:
+    """Forecast (K, H) with naive, seasonal naive and drift from the last actual row; NaN where that cannot be done.
+
+    Source: R. J. Hyndman & G. Athanasopoulos, Forecasting: Principles and Practice (2021), section 5.2.
+    """
+    ahead = _steps_ahead(known, folds)
+    last = _taken(column, folds.last)[:, None]
+    last_season = rows_at(known, np.maximum(folds.last, 0), np.arange(1 - season, 1))
+    behind = np.take_along_axis(last_season, (ahead - 1) % season, axis=1)
+    line = last + ahead * _mean_steps(known, column, folds)[:, None]
+    return {
+        "naive": np.repeat(last, ahead.shape[1], axis=1),
+        "seasonal_naive": _taken(column, np.where(ahead > 0, behind, -1)),
+        "drift": np.where(ahead > 0, line, np.nan),
+    }
+
+
+def _steps_ahead(known: Frame, folds: _Folds) -> NDArray[np.int64]:
+    """Return (K, H) steps from the last actual row on the time grid; 0 or less where they are unknown."""
+    start = np.maximum(folds.last, 0)[:, None]
+    if known.freq.kind in ("trading", "step"):  # no grid: these count rows, and -1 lies before every row
+        ahead = folds.actual - start
+    else:
+        ahead = known.freq.ordinal(folds.time) - known.freq.ordinal(known.time[start])
+    return np.where(folds.last[:, None] >= 0, ahead, 0)
+
+
+def _mean_steps(known: Frame, column: Floats, folds: _Folds) -> Floats:
+    """Return (K,) mean change between neighbouring rows of the series up to the last actual row; NaN without one."""
+    change = np.diff(column, prepend=np.nan)
+    change[known.breaks] = np.nan
+    total, count = np.cumsum(np.nan_to_num(change)), np.cumsum(np.isfinite(change))
+    start, first = np.maximum(folds.last, 0), known.bounds[folds.series]
+    counted = count[start] - count[first]
+    mean: Floats = (total[start] - total[first]) / np.where(counted > 0, counted, np.nan)
+    return mean
+
+
+def _taken(column: Floats, rows: NDArray[np.int64]) -> Floats:
+    """Return the values at rows of any shape; NaN where the row is -1."""
+    return np.where(rows >= 0, column[rows], np.nan)

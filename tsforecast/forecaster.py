@@ -105,7 +105,7 @@ class Forecaster:
     def complete(self, frame: Frame, cutoffs: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether the lags that end at each cutoff row hold no missing value and no gap."""
         starts = cutoffs - self.shape.lags + 1
-        series = np.searchsorted(frame.bounds, cutoffs, side="right") - 1
+        series = frame.series_of(cutoffs)
         inside = starts >= frame.bounds[series]
         out = inside.copy()
         out[inside] = WindowIndex(frame, self.columns).complete(starts[inside], self.shape.lags, 0)
@@ -128,9 +128,11 @@ class Forecaster:
         Raises:
             DataError: Future covariates are not known far enough.
         """
-        ahead = Ahead(frame, cutoffs, horizon)
+        block = self.network.block
+        ahead = Ahead(frame, cutoffs, -(-horizon // block) * block)  # the last block is computed whole, then cut off
         time = ahead.time()
-        covariates = self._future_covariates(frame, ahead, time, future)
+        covariates = self._future_covariates(frame, ahead, time, future, horizon)
+        time = time[:, :horizon]
         scaled = self.tables(frame)
         lags = np.arange(self.shape.lags)
         out = np.empty((len(cutoffs), horizon, self.targets), dtype=np.float32)
@@ -152,9 +154,12 @@ class Forecaster:
         return values
 
     def _future_covariates(
-        self, frame: Frame, ahead: Ahead, time: NDArray[np.int64], future: Frame | None
+        self, frame: Frame, ahead: Ahead, time: NDArray[np.int64], future: Frame | None, needed: int
     ) -> NDArray[np.float32]:
-        """Return scaled future covariates (K, H, F): from rows of the frame, from ``future``, or from the clock."""
+        """Return scaled future covariates (K, H, F): from rows of the frame, from ``future``, or from the clock.
+
+        Beyond the first ``needed`` steps, where they may be unknown, the last known ones are held.
+        """
         targets, past, count = self.columns
         values = np.full((*time.shape, count), np.nan, dtype=np.float32)
         if count:
@@ -168,7 +173,10 @@ class Forecaster:
                 values[..., -columns:] = calendar_values(self.clock, self.freq, time.ravel(), names).reshape(
                     *time.shape, -1
                 )
-            self._check_known(frame, ahead, time, values)
+            self._check_known(frame, ahead, time[:, :needed], values[:, :needed])
+            for step in range(needed, values.shape[1]):
+                unknown = ~np.isfinite(values[:, step])
+                values[:, step][unknown] = values[:, step - 1][unknown]
         own = Scaler(self.scaler.center[targets + past :], self.scaler.spread[targets + past :])
         return own.apply(values)
 
@@ -202,7 +210,7 @@ class Ahead:
 
     def __init__(self, frame: Frame, cutoffs: NDArray[np.int64], horizon: int) -> None:
         self.frame, self.cutoffs, self.horizon = frame, cutoffs, horizon
-        self.series = np.searchsorted(frame.bounds, cutoffs, side="right") - 1
+        self.series = frame.series_of(cutoffs)
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
@@ -230,7 +238,7 @@ class Ahead:
 def rows_at(frame: Frame, origins: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return (K, n) rows that lie given numbers of steps from (K,) rows on the time grid; -1 where there is none."""
     place = positions(frame)
-    series = np.searchsorted(frame.bounds, origins, side="right") - 1
+    series = frame.series_of(origins)
     out = np.full((len(origins), len(steps)), -1, dtype=np.int64)
     for s in np.unique(series):
         chosen = np.flatnonzero(series == s)

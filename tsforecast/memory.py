@@ -44,16 +44,15 @@ def remember(frame: Frame, cut: Split, options: FitOptions, shape: Shape, target
     """Measure what evaluation and prediction need to know of the rows before the test part."""
     seen = cut.rows(cut.start, cut.test)
     ends = np.maximum(cut.test - 1, 0)
-    known = frame.values[seen]
     night = None
     if options.night == "auto":
-        night = NightTable.build(frame.time[seen], known[:, 0], options.lat, options.lon)
+        night = NightTable.build(frame.time[seen], frame.observed(0)[seen], options.lat, options.lon)
     return Memory(
         series=frame.series,
         last_seen=np.where(cut.test > cut.start, frame.time[ends], np.iinfo(np.int64).min),
         scale=_seasonal_differences(frame, cut, shape.season_length, targets),
         slope=_mean_steps(frame, cut, targets),
-        ranges=np.stack([_reduce(np.nanmin, known), _reduce(np.nanmax, known)], axis=1),
+        ranges=np.stack([_reduce(how, frame.values[seen]) for how in (np.min, np.max)], axis=1),
         night=night,
         rows=int(seen.sum()),
     )
@@ -62,22 +61,23 @@ def remember(frame: Frame, cut: Split, options: FitOptions, shape: Shape, target
 def _seasonal_differences(frame: Frame, cut: Split, season: int, targets: int) -> NDArray[np.float64]:
     """Return (S, T, 2) mean absolute and mean squared difference one season apart (Hyndman & Koehler 2006)."""
     place = positions(frame)
+    known_targets = np.stack([frame.observed(t) for t in range(targets)], axis=1)
     scale = np.full((len(frame.series), targets, 2), np.nan)
     for s, (first, last) in enumerate(zip(cut.start, cut.test, strict=True)):
-        known = frame.values[first:last, :targets].astype(np.float64)
+        known = known_targets[first:last]
         spaced = place[first + season : last] - place[first : max(last - season, first)] == season
         change = np.abs(known[season:] - known[: len(spaced)])[spaced]
-        scale[s] = np.stack([_reduce(np.nanmean, change), _reduce(np.nanmean, change**2)], axis=1)
+        scale[s] = np.stack([_reduce(np.mean, change), _reduce(np.mean, change**2)], axis=1)
     return scale
 
 
 def _mean_steps(frame: Frame, cut: Split, targets: int) -> NDArray[np.float64]:
     """Return (S, T) mean change from one row to the next before the test part; 0 when nothing is known."""
     slopes = np.zeros((len(frame.series), targets))
+    known_targets = np.stack([frame.observed(t) for t in range(targets)], axis=1)
     for s, (first, last) in enumerate(zip(cut.start, cut.test, strict=True)):
-        known = frame.values[first:last, :targets].astype(np.float64)
-        change = np.diff(known, axis=0)[~frame.breaks[first + 1 : last]]
-        slopes[s] = np.nan_to_num(_reduce(np.nanmean, change))
+        change = np.diff(known_targets[first:last], axis=0)[~frame.breaks[first + 1 : last]]
+        slopes[s] = np.nan_to_num(_reduce(np.mean, change))
     return slopes
 
 

@@ -53,7 +53,7 @@ class Prediction:
         return out
 
     def _series(self) -> NDArray[np.int64]:
-        return np.searchsorted(self.frame.bounds, self.cutoffs, side="right") - 1
+        return self.frame.series_of(self.cutoffs)
 
     def _series_block(self, k: int, history: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Return times (n,), actual values (n, T) and forecasts (n, T) of one series."""
@@ -114,29 +114,33 @@ def read_future(forecaster: Forecaster, table: Table, read_options: ReadOptions)
     Raises:
         DataError: A future covariate is missing.
     """
-    import pyarrow as pa
-
-    schema = replace(forecaster.schema, past=(), static=(), missing="skip")
-    data = table.data.drop_columns([name for name in schema.target if name in table.columns])
-    for name in schema.target:
-        data = data.append_column(name, pa.nulls(table.n_rows))
-    frame = build(replace(table, data=data), schema, read_options)[0]
-    targets = len(schema.target)
-    return replace(frame, values=frame.values[:, targets:], columns=frame.columns[targets:])
+    known = forecaster.schema
+    circular = tuple(name for name in known.circular if name in known.future)
+    schema = replace(known, target=(), past=(), static=(), circular=circular, missing="skip")
+    return build(table, schema, read_options)[0]
 
 
 def adjusted(forecaster: Forecaster, frame: Frame, **changes: Any) -> Forecaster:
-    """Return the forecaster with some options of the domain changed after training: floor, cap, rated, night, ..."""
+    """Return the forecaster with some options of the domain changed after training: floor, cap, rated, night, ...
+
+    A night that training did not know is looked for in the rows that training saw.
+    """
     options = replace(forecaster.options, **changes)
     memory = forecaster.memory
-    if options.night == "auto" and (memory.night is None or {"lat", "lon"} & set(changes)):
-        target = frame.values[:, 0]
-        memory = replace(memory, night=NightTable.build(frame.time, target, options.lat, options.lon))
-    return replace(forecaster, options=options, memory=memory)
+    changed = any(getattr(options, name) != getattr(forecaster.options, name) for name in ("night", "lat", "lon"))
+    if options.night == "auto" and changed:
+        seen = dict(zip(memory.series, memory.last_seen, strict=True))
+        last = np.repeat([seen.get(name, np.iinfo(np.int64).min) for name in frame.series], np.diff(frame.bounds))
+        rows = frame.time <= last
+        night = NightTable.build(frame.time[rows], frame.observed(0)[rows], options.lat, options.lon)
+        memory = replace(memory, night=night)
+    return replace(
+        forecaster, options=options, memory=replace(memory, night=None) if options.night == "none" else memory
+    )
 
 
 def _last_rows(forecaster: Forecaster, frame: Frame, at: int | None) -> NDArray[np.int64]:
-    known = np.isfinite(frame.values[:, : forecaster.targets]).all(axis=1) & ~frame.filled
+    known = np.all([np.isfinite(frame.observed(t)) for t in range(forecaster.targets)], axis=0) & ~frame.peeks
     rows = []
     for first, last in zip(frame.bounds[:-1], frame.bounds[1:], strict=True):
         end = last if at is None else first + int(np.searchsorted(frame.time[first:last], at, side="right"))
@@ -157,7 +161,7 @@ def _check_lags(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64]
     if not len(bad):
         return
     cutoff, lags = int(cutoffs[bad[0]]), forecaster.shape.lags
-    s = int(np.searchsorted(frame.bounds, cutoff, side="right") - 1)
+    s = int(frame.series_of(cutoffs[bad[:1]])[0])
     name = f"series '{frame.series[s]}': " if frame.series[s] else ""
     more = f" (and {len(bad) - 1} more series)" if len(bad) > 1 else ""
     rows = cutoff + 1 - int(frame.bounds[s])

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforecast.config import make
 from tsforecast.data.build import Schema, build
@@ -18,7 +19,7 @@ from tsforecast.data.frame import Frame
 from tsforecast.data.scale import Scaler
 from tsforecast.data.split import Split, split
 from tsforecast.data.table import Table
-from tsforecast.data.window import Tables, WindowIndex
+from tsforecast.data.window import WindowIndex
 from tsforecast.defaults import choose_shape
 from tsforecast.errors import DataError, UsageError
 from tsforecast.forecaster import Forecaster, transformed
@@ -59,13 +60,14 @@ class Task:
         return self.forecaster.trainer_options.get("steps")
 
     def example(self) -> Inputs:
-        """Return the newest window of train or valid, scaled, B = 1: for the fingerprint of the model file."""
+        """Return the newest window of train or valid, scaled, B = 1, zero where unknown: to be fingerprinted."""
         objective, shape = self.objective, self.forecaster.shape
-        newest = objective.valid[-1:] if len(objective.valid) else objective.train[-1:]
+        newest = (objective.valid if len(objective.valid) else objective.train)[-1:]
         last = len(objective.tables.target) - shape.horizon - shape.lags
         steps = np.arange(shape.lags + shape.horizon)
         lags, ahead = steps[: shape.lags], steps[shape.lags :]
-        return Inputs(**objective.tables.cut(np.minimum(newest, max(last, 0)), lags, ahead, shape.season_length))
+        window = objective.tables.cut(np.minimum(newest, max(last, 0)), lags, ahead, shape.season_length)
+        return Inputs(**{name: np.nan_to_num(array) for name, array in window.items()})
 
     def naive_loss(self) -> float:
         """Return the validation loss of repeating the last value, for comparison."""
@@ -103,13 +105,14 @@ def prepare(
         raise UsageError("no target column", hint=f"name one with --target; the data has {', '.join(table.columns)}")
     frame, schema, notes = build(table, Schema.of(columns, read_options), read_options)
     targets = len(schema.target_columns)
-    _check_known(table, frame, targets)
-    frame = _known_part(frame, targets)
+    _check_values(table, frame, targets, options)
+    frame = _until(frame, _ends_of_target(frame, targets))
     cut = split(frame, options.valid, options.test, lambda text: parse_time(text, frame.clock))
+    frame, cut = _without_test(frame, cut)
     shape = choose_shape(options, frame, int((cut.valid - cut.start).max()))
     model_options, trainer_name, trainer_options = _procedures(options, model_settings, trainer_settings)
     options = replace(options, horizon=shape.horizon, season_length=shape.season_length, trainer=trainer_name)
-    train = cut.train_rows
+    train = cut.train_rows & ~frame.peeks
     forecaster = Forecaster(
         options=options,
         model_options=model_options,
@@ -126,39 +129,82 @@ def prepare(
     objective = _objective(forecaster, frame, cut, notes)
     forecaster = replace(forecaster, params=_initial(forecaster, objective))
     trainer_class = TRAINERS.get(trainer_name)
+    _check_fit(forecaster, objective, trainer_class.needs)
     trainer = trainer_class(make(trainer_class.Config, trainer_options, "trainer"))
-    return Task(forecaster, objective, trainer, notes, _signature(forecaster, objective.tables))
+    return Task(forecaster, objective, trainer, notes, _signature(forecaster, objective))
 
 
-def _check_known(table: Table, frame: Frame, targets: int) -> None:
-    """Refuse columns without a single value: no window could ever be complete."""
-    empty = [name for c, name in enumerate(frame.columns) if not np.isfinite(frame.values[:, c]).any()]
-    if empty:
-        what = "it cannot be forecast" if empty[0] in frame.columns[:targets] else "leave it out"
-        raise DataError(f"{table.name}: column '{empty[0]}' holds no value", hint=f"{what}; or is --null too wide?")
+def _check_values(table: Table, frame: Frame, targets: int, options: FitOptions) -> None:
+    """Refuse columns without a value, logarithms of what has none, and nights where there are none.
+
+    Raises:
+        DataError: A column holds nothing, or a target is not positive under ``--transform log``.
+        UsageError: The options of the domain do not fit the data.
+    """
+    for c, name in enumerate(frame.columns):
+        if not np.isfinite(frame.values[:, c]).any():
+            what = "it cannot be forecast" if c < targets else "leave it out"
+            raise DataError(f"{table.name}: column '{name}' holds no value", hint=f"{what}; or is --null too wide?")
+    if options.transform == "log":
+        bad = np.argwhere(frame.values[:, :targets] <= 0)
+        if len(bad):
+            row, c = int(bad[0, 0]), int(bad[0, 1])
+            where, value = table.where(int(frame.rows[row])), frame.values[row, c]
+            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+            what = f"{where}: column '{frame.columns[c]}': {value:g} has no logarithm{more}"
+            raise DataError(what, hint="use --transform none, or another --domain")
+    if (options.lat is None) != (options.lon is None):
+        raise UsageError("--lat and --lon are only a place together", hint="give both, or neither")
+    if options.night == "auto" and not frame.clock.columns:
+        raise UsageError("there is no night without a clock", hint="use --night none, or data with a time column")
+    if options.night == "auto" and targets > 1:
+        raise UsageError("--night auto is for one target", hint="train one model per target, or use --night none")
 
 
-def _known_part(frame: Frame, targets: int) -> Frame:
-    """Drop rows after the last known target of each series: they only carry future covariates."""
+def _check_fit(forecaster: Forecaster, objective: Objective, needs: str) -> None:
+    """Refuse a trainer that cannot train this model, and lags that this model would not read as they were meant.
+
+    Raises:
+        UsageError: They do not fit together.
+    """
+    options, shape = forecaster.options, forecaster.shape
+    if len(shape.lag_set) < shape.lags and not MODELS.get(options.model).reads_lag_set:
+        hint = f"use -m narx, or --lags {shape.lags} for all of them"
+        raise UsageError(f"--lags {options.lags}: model '{options.model}' reads every lag up to the last", hint=hint)
+    usual = MODELS.get(options.model).trainer
+    hint = f"leave --trainer away: the one for '{options.model}' is '{usual}'"
+    if needs == "design" and objective.linear is None:
+        raise UsageError(f"trainer '{options.trainer}' needs a model that is linear in its parameters", hint=hint)
+    if needs == "parameters" and not forecaster.params:
+        raise UsageError(f"model '{options.model}' has no parameters for trainer '{options.trainer}'", hint=hint)
+
+
+def _ends_of_target(frame: Frame, targets: int) -> NDArray[np.int64]:
+    """Return (S,) one past the last row of each series with a known target: the rest only carries future covariates."""
     known = np.asarray(np.isfinite(frame.values[:, :targets]).any(axis=1))
-    keep = np.zeros(len(known), dtype=bool)
-    ends = []
-    for first, last in zip(frame.bounds[:-1], frame.bounds[1:], strict=True):
-        seen = np.flatnonzero(known[first:last])
-        end = int(first + seen[-1] + 1) if len(seen) else int(first)
-        keep[first:end] = True
-        ends.append(end - int(first))
-    if keep.all():
+    ends = np.where(known, np.arange(1, len(known) + 1), 0)
+    pairs = zip(frame.bounds[:-1], frame.bounds[1:], strict=True)
+    return np.array([ends[first:last].max(initial=first) for first, last in pairs], dtype=np.int64)
+
+
+def _until(frame: Frame, ends: NDArray[np.int64]) -> Frame:
+    """Return the frame with each series ending before its row in ``ends`` (S,)."""
+    if np.array_equal(ends, frame.bounds[1:]):
         return frame
-    return dataclasses.replace(
-        frame,
-        values=frame.values[keep],
-        time=frame.time[keep],
-        breaks=frame.breaks[keep],
-        rows=frame.rows[keep],
-        filled=frame.filled[keep],
-        bounds=np.concatenate(([0], np.cumsum(ends))).astype(np.int64),
-    )
+    lengths = ends - frame.bounds[:-1]
+    keep = np.zeros(len(frame.time), dtype=bool)
+    for first, last in zip(frame.bounds[:-1], ends, strict=True):
+        keep[first:last] = True
+    by_row = ("values", "time", "breaks", "filled", "peeks", "rows")
+    changed: dict[str, Any] = {name: getattr(frame, name)[keep] for name in by_row}
+    return dataclasses.replace(frame, **changed, bounds=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64))
+
+
+def _without_test(frame: Frame, cut: Split) -> tuple[Frame, Split]:
+    """Take the test rows away: what comes after this cannot look at them, whatever it does."""
+    shorter = _until(frame, cut.test)
+    start, end = shorter.bounds[:-1], shorter.bounds[1:]
+    return shorter, Split(start, start + (cut.valid - cut.start), end, end)
 
 
 def _procedures(
@@ -221,7 +267,7 @@ def _linear(network: Any) -> Callable[[Ops, Mapping[str, Array]], tuple[Array, A
 
 
 def _device(options: FitOptions) -> str:
-    if options.device == "cpu" or options.trainer in ("none", "least_squares"):
+    if options.device == "cpu" or not TRAINERS.get(options.trainer).uses_torch:
         return "cpu"
     import torch
 
@@ -241,12 +287,13 @@ def _initial(forecaster: Forecaster, objective: Objective) -> dict[str, FloatArr
     return forecaster.network.init(np.random.default_rng(forecaster.options.seed))
 
 
-def _signature(forecaster: Forecaster, made: Tables) -> str:
+def _signature(forecaster: Forecaster, objective: Objective) -> str:
     """Return a fingerprint of data and options: a run can only be resumed under the same one."""
     ignored = {"time_budget", "patience"}
     options = {k: v for k, v in dataclasses.asdict(forecaster.options).items() if k not in ignored}
     document = [options, forecaster.model_options, forecaster.trainer_options, dataclasses.asdict(forecaster.shape)]
     digest = hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode())
-    digest.update(made.target.tobytes())
-    digest.update(made.covariates.tobytes())
+    made = objective.tables
+    for array in (made.target, made.covariates, made.static, objective.train, objective.valid):
+        digest.update(array.tobytes())
     return digest.hexdigest()

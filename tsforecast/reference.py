@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.data.almanac import Almanac, cells
+from tsforecast.data.almanac import Almanac, cells, usual_step
 from tsforecast.data.sun import DAY_US, MINUTE_US, Floats, Times, clear_sky_ghi, sine_of_elevation
 
 SAMPLE_US = 10 * MINUTE_US  # the sun is looked at this often within a step
@@ -41,8 +41,6 @@ class NightTable:
         values: NDArray[np.floating],
         latitude: float | None = None,
         longitude: float | None = None,
-        *,
-        utc_offset_minutes: int = 0,
     ) -> NightTable:
         """Find the night in the history, and in the sun's geometry if the place is known.
 
@@ -54,8 +52,7 @@ class NightTable:
             time: (N,) of the history.
             values: (N,) target, data units; NaN where missing.
             latitude: Degrees, north positive.
-            longitude: Degrees, east positive.
-            utc_offset_minutes: Wall clock minus UTC.
+            longitude: Degrees, east positive. The clock's distance from UTC is found from the history.
         """
         almanac = Almanac.of(time, values)
         count = almanac.count()
@@ -64,7 +61,7 @@ class NightTable:
         light = almanac.count(bright.astype(np.float64)) > STRAY_SHARE * count
         if latitude is None or longitude is None:
             return cls((count > 0) & ~light & (peak > 0))
-        instants = almanac.instants(SAMPLE_US) - utc_offset_minutes * MINUTE_US
+        instants = almanac.instants(SAMPLE_US) - utc_offset(time, values, latitude, longitude)
         return cls((sine_of_elevation(instants, latitude, longitude) <= 0).all(axis=2) & ~light)
 
     def at(self, time: Times) -> NDArray[np.bool_]:
@@ -81,7 +78,6 @@ def clear_sky_persistence(
     *,
     latitude: float | None = None,
     longitude: float | None = None,
-    utc_offset_minutes: int = 0,
 ) -> Floats:
     """Forecast that the sky stays as clear as it was: the clear-sky value times the recent clear-sky index.
 
@@ -95,8 +91,7 @@ def clear_sky_persistence(
         past_time: (K, L).
         future_time: (K, H).
         latitude: Degrees, north positive; with ``longitude`` the clear sky is Haurwitz's, scaled to the data.
-        longitude: Degrees, east positive.
-        utc_offset_minutes: Wall clock minus UTC.
+        longitude: Degrees, east positive. The clock's distance from UTC is found from the history.
 
     Returns:
         (K, H) forecasts, data units.
@@ -107,7 +102,8 @@ def clear_sky_persistence(
     if latitude is None or longitude is None:
         table = clear_sky_from_history(almanac)
     else:
-        table = clear_sky_from_geometry(almanac, latitude, longitude, utc_offset_minutes)
+        offset = utc_offset(history_time, history_values, latitude, longitude)
+        table = clear_sky_from_geometry(almanac, latitude, longitude, offset)
     clear = almanac.look_up(table, past_time)
     daylight = np.isfinite(past_values) & (clear > DAYLIGHT_SHARE * table.max())
     steps = max(1, RECENT_DAYLIGHT_US * almanac.slots // DAY_US)
@@ -145,9 +141,32 @@ def clear_sky_from_history(almanac: Almanac) -> Floats:
     return np.maximum(almanac.quantile(CLEAR_LEVEL), 0.0)
 
 
-def clear_sky_from_geometry(almanac: Almanac, latitude: float, longitude: float, utc_offset_minutes: int) -> Floats:
-    """(366, S) mean of Haurwitz's irradiance over each step, scaled so that 90 % of the daylight values are below."""
-    instants = almanac.instants(SAMPLE_US) - utc_offset_minutes * MINUTE_US
+def utc_offset(time: Times, values: NDArray[np.floating], latitude: float, longitude: float) -> int:
+    """Wall clock minus UTC in microseconds: the half hours under which the sun explains the history best, else 0.
+
+    Args:
+        time: (N,) wall-clock microseconds.
+        values: (N,) irradiance or solar power; NaN where missing.
+        latitude: Degrees, north positive.
+        longitude: Degrees, east positive.
+    """
+    known = np.flatnonzero(np.isfinite(values))
+    known = known[:: max(1, len(known) // 20_000)]  # enough to tell one hour from the next
+    if len(known) < 48 or not np.std(values[known]) > 0:
+        return 0
+    halves = np.arange(-24, 29) * 30 * MINUTE_US
+    middle = time[known] + usual_step(time) // 2  # a stamp names the start of its interval
+    suns = [np.maximum(sine_of_elevation(middle - offset, latitude, longitude), 0) for offset in halves]
+    fits = [np.corrcoef(sun, values[known])[0, 1] if np.std(sun) > 0 else 0.0 for sun in suns]
+    return int(halves[int(np.argmax(fits))]) if max(fits) > 0 else 0
+
+
+def clear_sky_from_geometry(almanac: Almanac, latitude: float, longitude: float, offset: int) -> Floats:
+    """(366, S) mean of Haurwitz's irradiance over each step, scaled so that 90 % of the daylight values are below.
+
+    ``offset`` is wall clock minus UTC in microseconds.
+    """
+    instants = almanac.instants(SAMPLE_US) - offset
     table: Floats = clear_sky_ghi(instants, latitude, longitude).mean(axis=2)
     clear = table.ravel()[almanac.cell]
     daylight = clear > DAYLIGHT_SHARE * table.max()

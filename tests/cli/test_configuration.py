@@ -87,4 +87,6 @@ def test_a_missing_file_and_an_unknown_variable_are_refused(
 ) -> None:
     cli("train", csv(), "-t", "power", "--config", "none.toml", "-o", "m").refused(2, "cannot read none.toml")
     monkeypatch.setenv("TSFORECAST_HORIZN", "5")
-    cli("train", "data.csv", "-t", "power", "-o", "m").refused(2, "unknown option 'TSFORECAST_HORIZN'", "'TSFORECAST_HORIZON'")
+    cli("train", "data.csv", "-t", "power", "-o", "m").refused(
+        2, "unknown option 'TSFORECAST_HORIZN'", "'TSFORECAST_HORIZON'"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,17 @@ def test_series_are_sorted_and_never_mixed() -> None:
     assert notes == []
     with pytest.raises(DataError, match=r"<stdin>:2 and <stdin>:3: two rows for 2020-01-01.*--series-id"):
         make(text)
+
+
+@pytest.mark.parametrize("value", ["1", "old"])
+def test_a_static_covariate_is_known_of_every_series(value: str) -> None:
+    rows = ["a,2020-01-01,1,", f"a,2020-01-02,1,{value}", "b,2020-01-01,1,", "b,2020-01-02,1,"]
+    schema = Schema(("y",), series_id="id", static=("k",))
+    with pytest.raises(DataError, match=r"<stdin>:4: static covariate 'k' has no value in its series; fill it in"):
+        make("\n".join(["id,t,y,k", *rows, ""]), schema)
+    rows[3] += value
+    frame, _, _ = make("\n".join(["id,t,y,k", *rows, ""]), schema)
+    assert frame.static.tolist() == [[1], [1]]
 
 
 @settings(max_examples=30, deadline=None)
@@ -141,6 +153,20 @@ def test_missing_rows_are_inserted_up_to_the_limit() -> None:
         make(hourly([1, 1, 1], hours=[0, 1, 500]), Schema(("y",), missing="ffill"), freq="h")
 
 
+@pytest.mark.parametrize(("missing", "peeks"), [("interpolate", [1, 2, 3, 5]), ("ffill", []), ("zero", [])])
+def test_what_was_filled_in_and_what_knows_the_future_are_told_apart(missing: str, peeks: list[int]) -> None:
+    rows = ("00:00,0,0,0", "01:00,,1,1", "02:00,2,,2", "04:00,4,4,4", "05:00,5,5,", "06:00,6,6,6")
+    text = "t,a,b,x\n" + "".join(f"2020-01-01 {row}\n" for row in rows)
+    schema = Schema(("a", "b"), past=("x",), calendar=("hour",), freq="h")
+    frame, _, _ = make(text, replace(schema, missing=missing))
+    assert frame.filled.shape == (7, 2)
+    assert np.argwhere(frame.filled).tolist() == [[1, 0], [2, 1], [3, 0], [3, 1]]
+    assert np.flatnonzero(frame.peeks).tolist() == peeks
+    skipped, _, _ = make(text, schema)
+    assert skipped.filled.shape == (6, 2) and not skipped.filled.any()
+    assert skipped.peeks.shape == (6,) and not skipped.peeks.any()
+
+
 def test_months_are_inserted_by_the_calendar() -> None:
     months = [m for m in range(1, 13) if m not in (6, 7)]
     text = "t,y\n" + "".join(f"2020-{m:02d}-01,{m}\n" for m in months)
@@ -192,6 +218,18 @@ def test_a_model_meets_new_data() -> None:
         make("t,y,wd\n2020-01-01 00:00,1,N\n2020-01-01 01:00,1,N\n2020-01-01 02:00,1,N\n", fitted)
     one, _, _ = make("t,y,wd\n2020-01-01,1,N\n", fitted)
     assert one.freq.alias == "D"
+
+
+def test_the_calendar_of_a_model_keeps_its_offset() -> None:
+    def days(offset: str) -> str:
+        return "t,y\n" + "".join(f"2020-06-01T{hour:02d}:00:00{offset},{hour}\n" for hour in range(6))
+
+    _, fitted, _ = make(days("+01:00"), Schema(("y",), calendar=("hour",)))
+    frame, _, _ = make(days("+02:00"), fitted)
+    assert fitted.clock is not None
+    np.testing.assert_array_equal(frame.values[:, 1:], calendar_values(fitted.clock, frame.freq, frame.time, ["hour"]))
+    assert frame.values[1, 1:].tolist() == [0, 1]  # 01:00+02:00 is midnight of the model
+    assert frame.clock.write(frame.time[:1]) == {"t": ["2020-06-01T00:00:00+02:00"]}
 
 
 def test_the_calendar_at_known_moments() -> None:

@@ -69,6 +69,22 @@ def test_a_constant_or_unknown_column_keeps_spread_1(kind, value):
     assert np.isfinite(scaler.center).all()
 
 
+@pytest.mark.parametrize("kind", ["standard", "robust", "minmax"])
+def test_a_column_is_scaled_however_small_its_numbers(kind):
+    wave = np.sin(np.arange(50)).astype(np.float32)[:, None]
+    small = Scaler.fit(np.float32(5e-9) + np.float32(2e-9) * wave, kind)
+    assert small.spread < 1e-8
+    assert small.apply(np.float32(5e-9) + np.float32(2e-9) * wave).std() > 0.2
+    assert Scaler.fit(np.float32(1e-40) * wave, kind).spread == 1  # float32 cannot divide by that
+
+
+def test_robust_takes_the_deviation_where_most_values_hardly_differ():
+    values = np.array([0, 1e-20, 2e-20, 3e-20, 1e6], dtype=np.float32)[:, None]
+    scaler = Scaler.fit(values, "robust")
+    assert scaler.spread == pytest.approx(values.std())
+    assert np.isfinite(scaler.apply(values)).all()
+
+
 def test_no_columns_and_column_slices():
     empty = Scaler.fit(np.zeros((5, 0), np.float32), "standard")
     assert empty.apply(np.zeros((2, 0), np.float32)).shape == (2, 0)

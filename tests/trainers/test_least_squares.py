@@ -48,7 +48,15 @@ def test_without_a_penalty_it_is_least_squares(objective):
     expected = np.linalg.lstsq(with_one, y.astype(np.float64), rcond=None)[0]
     np.testing.assert_allclose(trainer.params["weight"], expected[:-1], atol=1e-5)
     np.testing.assert_allclose(trainer.params["bias"], expected[-1], atol=1e-5)
-    assert progress.train_loss == pytest.approx(np.mean((with_one @ expected - y) ** 2), rel=1e-6)
+    assert progress.train_loss == pytest.approx(np.mean((with_one @ expected - y) ** 2), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+def test_training_and_validation_loss_are_one_measure(loss, network, make_objective):
+    objective = make_objective(network("linear", DIMS), rows=150, loss=loss, tables=noise())
+    trainer, (progress,) = fitted(objective, 0.1)
+    judged = dataclasses.replace(objective, valid=objective.train)
+    assert progress.train_loss == pytest.approx(judged.valid_loss(trainer.params), rel=1e-6)
 
 
 @pytest.mark.parametrize("penalty", [1e-3, 0.1, 10.0])

@@ -71,6 +71,7 @@ def train(
         artifact.save(path, outcome.forecaster, fingerprint)
     if outcome.ended == "interrupted":
         raise _interruption(path, outcome)
+    checkpoint.path_beside(path).unlink(missing_ok=True)
     summary = _summary(task, outcome, path)
     report.note(_sentence(summary))
     if json:

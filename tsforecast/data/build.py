@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from tsforecast.data.clock import Clock, find_clock
 from tsforecast.data.encode import calendar_values, encode, encode_static, find_categories
 from tsforecast.data.frame import Frame
 from tsforecast.data.freq import Freq
-from tsforecast.data.missing import FILLS, Missing, ends_of_target, fill, insert_missing_rows, refuse
+from tsforecast.data.missing import FILLS, Floats, Missing, ends_of_target, fill, insert_missing_rows, refuse
 from tsforecast.data.rows import Ints, Rows, choose_freq, find_breaks, settle_duplicates, snap, sort
 from tsforecast.data.schema import Schema
 from tsforecast.data.table import Table, and_more
@@ -42,11 +43,7 @@ def build(table: Table, schema: Schema, read_options: ReadOptions) -> tuple[Fram
     found, series, clock, freq = _place(table, schema, read_options, notes)
     schema = _complete(table, schema, clock, freq)
     static, static_names = encode_static(table, schema, found, notes)
-    values = np.empty((len(found.rows), len(schema.columns)), dtype=np.float32)
-    encode(table, schema, found, values, notes)
-    found, values, filled = _handle_missing(table, schema, found, values, freq, missing, notes)
-    if schema.calendar:
-        values[:, -2 * len(schema.calendar) :] = calendar_values(clock, freq, found.time, schema.calendar)
+    found, values, filled, peeks = _fill_columns(table, schema, found, freq, missing, notes)
     frame = Frame(
         values=values,
         columns=schema.columns,
@@ -59,6 +56,7 @@ def build(table: Table, schema: Schema, read_options: ReadOptions) -> tuple[Fram
         static_columns=static_names,
         clock=clock,
         filled=filled,
+        peeks=peeks,
         rows=found.rows,
     )
     return frame, schema, notes
@@ -117,29 +115,54 @@ def _complete(table: Table, schema: Schema, clock: Clock, freq: Freq) -> Schema:
     )
 
 
+class _Treated(NamedTuple):
+    """Rows whose holes were treated: the rows, their (N, C) values, and ``filled`` and ``peeks`` of the frame."""
+
+    found: Rows
+    values: Floats
+    filled: NDArray[np.bool_]
+    peeks: NDArray[np.bool_]
+
+
+def _fill_columns(
+    table: Table, schema: Schema, found: Rows, freq: Freq, missing: Missing, notes: list[str]
+) -> _Treated:
+    """Encode the columns of the table, treat their holes and add the calendar."""
+    values = np.empty((len(found.rows), len(schema.columns)), dtype=np.float32)
+    encode(table, schema, found, values, notes)
+    treated = _handle_missing(table, schema, found, values, freq, missing, notes)
+    if schema.calendar and schema.clock is not None:  # a model's clock: past and future keep to one offset
+        calendar = calendar_values(schema.clock, freq, treated.found.time, schema.calendar)
+        treated.values[:, -calendar.shape[1] :] = calendar
+    return treated
+
+
 def _handle_missing(
     table: Table,
     schema: Schema,
     found: Rows,
-    values: NDArray[np.float32],
+    values: Floats,
     freq: Freq,
     missing: Missing,
     notes: list[str],
-) -> tuple[Rows, NDArray[np.float32], NDArray[np.bool_]]:
-    """Treat the holes; return the rows, their values and which rows hold a value that was filled in."""
+) -> _Treated:
+    """Skip, refuse or fill the holes."""
+    targets = len(schema.target_columns)
+    untouched = _Treated(found, values, np.zeros((len(values), targets), dtype=bool), np.zeros(len(values), dtype=bool))
     if missing.how == "skip":
-        return found, values, np.zeros(len(values), dtype=bool)
+        return untouched
     before = len(found.rows)
     if missing.how in FILLS:
         found, values = insert_missing_rows(found, values, freq, missing.limit)
     breaks = find_breaks(found, freq)
-    ends = ends_of_target(values, len(schema.target), found.bounds)
-    n_known = len(schema.target_columns) + len(schema.past_columns)
+    ends = ends_of_target(values, targets, found.bounds)
+    n_known = targets + len(schema.past_columns)
     own = values[:, : values.shape[1] - 2 * len(schema.calendar)]
     if missing.how == "error":
         refuse(own, breaks, found.bounds, ends, n_known, lambda at: table.places(found.rows[at]))
-        return found, values, np.zeros(len(values), dtype=bool)
-    hollow = np.isnan(own)
-    count = fill(own, missing, breaks, ends, n_known)
+        return untouched
+    made_up = fill(own, missing, breaks, ends, n_known)
+    count = np.count_nonzero(made_up)
     notes.append(f"--missing {schema.missing}: {len(found.rows) - before} rows inserted, {count} values filled")
-    return found, values, np.asarray((hollow & ~np.isnan(own)).any(axis=1))
+    peeks = np.asarray(made_up.any(axis=1)) & (missing.how == "interpolate")  # the other ways only look back
+    return _Treated(found, values, made_up[:, :targets].copy(), peeks)

@@ -108,7 +108,7 @@ def encode_static(table: Table, schema: Schema, found: Rows, notes: list[str]) -
     """Return (S, K) static covariates and their K names.
 
     Raises:
-        DataError: One changes within a series.
+        DataError: One changes within a series, or a series has none.
     """
     pieces: list[Floats] = [np.zeros((len(found.bounds) - 1, 0), dtype=np.float32)]
     names: list[str] = []
@@ -137,6 +137,13 @@ def _constant(table: Table, name: str, columns: Floats, found: Rows) -> Floats:
             hint="say --past or --future instead",
         )
     constant: Floats = low
+    empty = np.flatnonzero(np.isnan(constant[:, 0]))
+    if len(empty):
+        place = table.where(int(found.rows[starts[empty[0]]]))
+        raise DataError(
+            f"{place}: static covariate '{name}' has no value in its series{and_more(len(empty))}",
+            hint=f"fill it in, or leave --static {name} away",
+        )
     return constant
 
 

@@ -29,8 +29,10 @@ class Frame:
         static: (S, K) float32 static covariates.
         static_columns: K names.
         clock: How the input writes time, so that output can write it the same way.
-        filled: (N,) bool; True where ``--missing`` filled in a value: such a row is no observation, nothing is scored
-            against it, and no forecast starts from it.
+        filled: (N, T) bool, T the number of targets; True where ``--missing`` filled in a target: it is no observation
+            and nothing is scored against it.
+        peeks: (N,) bool; True where a value of the row was interpolated from a later one: no forecast may start from
+            it, no statistic may count it. The calendar aside, any column counts.
         rows: (N,) int64 index of each row in the order read, so that an error can name its line (see ``Table.where``).
     """
 
@@ -45,4 +47,13 @@ class Frame:
     static_columns: tuple[str, ...]
     clock: Clock
     filled: NDArray[np.bool_]
+    peeks: NDArray[np.bool_]
     rows: NDArray[np.int64]
+
+    def observed(self, target: int) -> NDArray[np.float64]:
+        """Return (N,) a target column where it was observed; NaN where it is missing or was filled in."""
+        return np.where(self.filled[:, target], np.nan, self.values[:, target].astype(np.float64))
+
+    def series_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of the series that each row belongs to."""
+        return np.searchsorted(self.bounds, rows, side="right") - 1

@@ -85,7 +85,7 @@ def ends_of_target(values: Floats, n_targets: int, bounds: Ints) -> Ints:
     return np.repeat(np.maximum.reduceat(last, bounds[:-1]), np.diff(bounds)).astype(np.int64)
 
 
-def fill(values: Floats, missing: Missing, starts: NDArray[np.bool_], ends: Ints, n_known: int) -> int:
+def fill(values: Floats, missing: Missing, starts: NDArray[np.bool_], ends: Ints, n_known: int) -> NDArray[np.bool_]:
     """Fill runs of NaN in place, never across a gap or a series border.
 
     Args:
@@ -96,22 +96,23 @@ def fill(values: Floats, missing: Missing, starts: NDArray[np.bool_], ends: Ints
         n_known: How many columns (targets and past covariates) end where the target ends.
 
     Returns:
-        How many values were filled.
+        (N, C) bool, True where a value was filled.
     """
     index = np.arange(len(values))
     begin = np.maximum.accumulate(np.where(starts, index, 0))
     stop = np.append(np.flatnonzero(starts)[1:], len(values))[np.cumsum(starts) - 1]
-    filled = 0
+    filled = np.zeros(values.shape, dtype=np.bool_)
     for column in range(values.shape[1]):
         end = np.minimum(stop, ends) if column < n_known else stop
-        filled += _fill_column(values[:, column], missing, begin, end)
+        filled[:, column] = _fill_column(values[:, column], missing, begin, end)
     return filled
 
 
-def _fill_column(column: Floats, missing: Missing, begin: Ints, end: Ints) -> int:
+def _fill_column(column: Floats, missing: Missing, begin: Ints, end: Ints) -> NDArray[np.bool_]:
+    """Fill the holes of one column in place; return (N,) which ones."""
     hole = np.isnan(column)
     if not hole.any():
-        return 0
+        return hole
     count = len(column)
     index = np.arange(count)
     before = np.maximum.accumulate(np.where(hole, -1, index))
@@ -131,7 +132,7 @@ def _fill_column(column: Floats, missing: Missing, begin: Ints, end: Ints) -> in
         column[hole] = column[before[hole]]
     else:
         column[hole] = 0
-    return int(np.count_nonzero(hole))
+    return hole
 
 
 def refuse(

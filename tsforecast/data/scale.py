@@ -11,10 +11,13 @@ from tsforecast.errors import DataError
 
 SCALERS = ("standard", "robust", "minmax", "none")
 
+NOTHING = 1e-8  # a spread that is this part of what it is compared with, or less, is rounding
+TINY = float(np.finfo(np.float32).tiny)  # float32 cannot divide by less
+
 
 @dataclass(frozen=True)
 class Scaler:
-    """x -> (x - center) / spread, per column; constant columns keep spread 1.
+    """x -> (x - center) / spread, per column; constant columns (to eight digits) keep spread 1.
 
     Attributes:
         center: (C,) float64.
@@ -57,10 +60,12 @@ def _measure(column: NDArray[np.float32], kind: str) -> tuple[float, float]:
     elif kind == "robust":
         low, center, high = (float(q) for q in np.quantile(known, (0.25, 0.5, 0.75)))
         spread = (high - low) / 1.349  # the interquartile range of a normal distribution is 1.349 deviations
-        spread = spread or float(known.std(dtype=np.float64))  # half the values are the same: rain, the sun at night
+        deviation = float(known.std(dtype=np.float64))
+        if spread <= NOTHING * deviation:  # half the values are the same: rain, the sun at night
+            spread = deviation
     else:
         center, spread = float(known.min()), float(known.max()) - float(known.min())
-    return center, spread if spread > 1e-8 * max(1.0, abs(center)) else 1.0
+    return center, spread if spread > max(NOTHING * abs(center), TINY) else 1.0
 
 
 def transform(values: NDArray[np.float32], kind: str, names: tuple[str, ...]) -> NDArray[np.float32]:

@@ -36,7 +36,7 @@ class Schema:
         categories: Covariate of texts to its categories, in order; filled by the first build.
         static_categories: The same for static covariates.
         no_time: Rows are steps.
-        clock: The clock of the data first built; None before.
+        clock: The clock of the data first built, whose offset the calendar keeps to; None before.
     """
 
     target: tuple[str, ...]
@@ -115,7 +115,7 @@ class Schema:
         Raises:
             DataError: One is missing, or is named for two parts.
         """
-        if not self.target:
+        if not self.target and self.clock is None:  # a model needs none where only the future is read
             hint = f"say --target; {table.name} has {listed(table.header, 20)}"
             raise DataError("no target column was named", hint=hint)
         parts: dict[str, str] = {}

@@ -122,7 +122,8 @@ class WindowIndex:
         targets, past, _ = columns
         finite = np.isfinite(frame.values)
         behind = np.asarray(finite.all(axis=1))
-        ahead = np.asarray(finite[:, :targets].all(axis=1) & finite[:, targets + past :].all(axis=1))
+        observed = finite[:, :targets] & ~frame.filled
+        ahead = np.asarray(observed.all(axis=1) & finite[:, targets + past :].all(axis=1))
         self._past = _running(~behind)
         self._future = _running(~ahead)
         self._breaks = _running(frame.breaks)
@@ -144,12 +145,15 @@ class WindowIndex:
         return candidates[self.complete(candidates, lags, horizon)]
 
     def complete(self, starts: NDArray[np.int64], lags: int, horizon: int) -> NDArray[np.bool_]:
-        """Return whether windows have every value they need and no gap; with horizon 0 only the lags matter."""
+        """Return whether windows have every value they need and no gap; with horizon 0 only the lags matter.
+
+        The last lag may not have been interpolated, as it would know what comes next, and no target may be filled in.
+        """
         cut, end = starts + lags, starts + lags + horizon
         holes = self._past[cut] - self._past[starts]
         holes += self._future[end] - self._future[cut]
         holes += self._breaks[end] - self._breaks[starts + 1]  # a break at the first row is before the window
-        return np.asarray(holes == 0)
+        return np.asarray((holes == 0) & ~self._frame.peeks[cut - 1])
 
     @staticmethod
     def lost(split: Split, lags: int, horizons: tuple[int, int], found: tuple[int, int]) -> int:

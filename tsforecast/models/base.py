@@ -93,6 +93,7 @@ class Network(ABC):
         trainer: Name of the trainer that fits it by default.
         equivariant: True when shifting the window shifts the forecast by as much, so that window normalisation has
             nothing to add; it is then left out.
+        reads_lag_set: Whether the network reads only the lags of a set such as ``1:24,168`` and not all up to the last.
     """
 
     Config: ClassVar[type] = NoOptions
@@ -100,6 +101,7 @@ class Network(ABC):
     source: ClassVar[str] = ""
     trainer: ClassVar[str] = "backprop"
     equivariant: ClassVar[bool] = False
+    reads_lag_set: ClassVar[bool] = False
 
     def __init__(self, config: Any, dims: Dims) -> None:
         self.config = config

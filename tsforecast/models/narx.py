@@ -39,6 +39,7 @@ class Narx(Network):
     """
 
     Config: ClassVar[type] = NarxConfig
+    reads_lag_set: ClassVar[bool] = True
     summary: ClassVar[str] = (
         "Tapped delays of target and inputs through a small network; trained open loop, forecasts closed loop"
     )

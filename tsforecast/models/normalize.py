@@ -91,7 +91,8 @@ def roll_out(ops: Ops, network: Network, params: Params, inputs: Inputs, horizon
         ops: Back end.
         network: Forecasts ``network.block`` steps per call.
         params: Its parameters.
-        inputs: Windows; ``future_covariates`` must cover ``horizon`` steps.
+        inputs: Windows; ``future_covariates`` must cover ``horizon`` steps, better whole blocks: a network
+            may look at all steps of a block, and the last step is repeated where it ends early.
         horizon: Steps to forecast.
 
     Returns:

@@ -49,11 +49,15 @@ class Trainer(ABC):
         Config: Frozen dataclass of the trainer's options.
         summary: One line for ``tsforecast trainers``.
         source: Papers.
+        uses_torch: Whether it computes with torch (else with NumPy, and torch is not imported).
+        needs: What a network must have: ``parameters``, or a ``design`` in which it is linear, or nothing.
     """
 
     Config: ClassVar[type] = NoOptions
     summary: ClassVar[str] = ""
     source: ClassVar[str] = ""
+    uses_torch: ClassVar[bool] = True
+    needs: ClassVar[str] = "parameters"
 
     def __init__(self, config: Any) -> None:
         self.config = config

@@ -38,6 +38,8 @@ class LeastSquares(Trainer):
     """
 
     Config: ClassVar[type] = LeastSquaresConfig
+    uses_torch: ClassVar[bool] = False
+    needs: ClassVar[str] = "design"
     summary: ClassVar[str] = "Ridge regression in closed form, for models that are linear in their parameters"
     source: ClassVar[str] = "Hoerl & Kennard (1970), Technometrics 12"
 
@@ -61,9 +63,10 @@ class LeastSquares(Trainer):
                 "weight": weight.astype(np.float32).reshape(params["weight"].shape),
                 "bias": bias.astype(np.float32).reshape(params["bias"].shape),
             }
-            loss = finite(objective.valid_loss(self._params))
+            train_loss = finite(objective.loss_over(self._params, objective.train, objective.block))
+            valid_loss = finite(objective.valid_loss(self._params))
             self._seconds = earlier + time.monotonic() - began
-            yield Progress(self._step, sums.loss(weight, bias), loss, self._best.improved_by(loss), self._seconds)
+            yield Progress(self._step, train_loss, valid_loss, self._best.improved_by(valid_loss), self._seconds)
 
     @property
     def params(self) -> dict[str, FloatArray]:
@@ -77,17 +80,16 @@ class _Sums:
     """First and second moments of features and targets over all training windows."""
 
     def __init__(self, objective: Objective) -> None:
-        total, gram, cross, squares = 0, 0.0, 0.0, 0.0
+        total, gram, cross = 0, 0.0, 0.0
         sum_x: Any = 0.0
         sum_y: Any = 0.0
         for x, y in _pairs(objective):
             total += len(x)
             sum_x, sum_y = sum_x + x.sum(0), sum_y + y.sum(0)
-            gram, cross, squares = gram + x.T @ x, cross + x.T @ y, squares + (y * y).sum()
+            gram, cross = gram + x.T @ x, cross + x.T @ y
         self.mean_x, self.mean_y = sum_x / total, sum_y / total
         self.gram = gram / total - np.outer(self.mean_x, self.mean_x)
         self.cross = cross / total - np.outer(self.mean_x, self.mean_y)
-        self.variance = squares / total - (self.mean_y**2).sum()
 
     def solve(self, penalty: float) -> tuple[Any, Any]:
         """Return weight (D, O) and bias (O,) for one penalty."""
@@ -95,11 +97,6 @@ class _Sums:
         ridge = max(penalty, 1e-12) * level * np.eye(len(self.gram))
         weight = np.linalg.solve(self.gram + ridge, self.cross)
         return weight, self.mean_y - self.mean_x @ weight
-
-    def loss(self, weight: Any, bias: Any) -> float:  # noqa: ARG002 - the bias centres the residuals
-        """Return the mean squared training error."""
-        explained = 2 * (weight * self.cross).sum() - (weight * (self.gram @ weight)).sum()
-        return finite(float(max(self.variance - explained, 0.0)) / weight.shape[1])
 
 
 def _pairs(objective: Objective) -> Iterator[tuple[Any, Any]]:

@@ -13,6 +13,8 @@ from tsforecast.trainers.objective import Objective
 class NoTraining(Trainer):
     """Keeps the parameters that the model started with and reports their loss."""
 
+    uses_torch: ClassVar[bool] = False
+    needs: ClassVar[str] = ""
     summary: ClassVar[str] = "Nothing to optimise: the baselines"
 
     def fit(

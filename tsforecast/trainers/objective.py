@@ -15,7 +15,7 @@ from tsforecast.errors import UsageError
 from tsforecast.ops.base import Array, Ops
 from tsforecast.ops.numpy_ops import NumpyOps
 
-VALID_WINDOWS = 4096  # more validation windows than this are thinned out evenly: they would say the same, later
+VALID_WINDOWS = 4096  # more windows than this are thinned out evenly: they would say the same, later
 CHUNK = 1024  # windows per forward pass without a gradient
 
 Batch = dict[str, Array]
@@ -117,11 +117,20 @@ class Objective:
         return LOSSES[self.loss](difference[:, :steps] if steps else difference).mean()
 
     def valid_loss(self, params: Mapping[str, Array]) -> float:
-        """Return the mean loss over the validation windows (over the training windows when there are none).
+        """Return the mean loss over the validation windows (over the training windows when there are none)."""
+        starts, horizon = (self.valid, self.horizon) if len(self.valid) else (self.train, self.block)
+        return self.loss_over(params, starts, horizon)
+
+    def loss_over(self, params: Mapping[str, Array], starts: NDArray[np.int64], horizon: int) -> float:
+        """Return the mean loss of forecasts over windows, thinned out evenly when there are many.
 
         The back end is that of the parameters: torch tensors or NumPy arrays.
+
+        Args:
+            params: Parameters by name.
+            starts: (n,) first rows of the windows.
+            horizon: Steps forecast in each.
         """
-        starts, horizon = (self.valid, self.horizon) if len(self.valid) else (self.train, self.block)
         if len(starts) > VALID_WINDOWS:
             starts = starts[np.linspace(0, len(starts) - 1, VALID_WINDOWS).round().astype(np.int64)]
         numpy = all(isinstance(v, np.ndarray) for v in params.values())
