@@ -35,7 +35,7 @@ def test_a_forecast_is_piped_into_its_score(model: Path) -> None:
     forecast = "tsforecast predict m.safetensors data.csv --at '2024-01-07 15:00'"
     done = shell(f"{forecast} | tsforecast evaluate --forecast - --actual data.csv --metric mae")
     assert done.code == 0
-    assert [row["model"] for row in done.rows()] == ["forecast", "naive", "seasonal_naive"]
+    assert [row["model"] for row in done.rows()] == ["forecast", "naive", "seasonal_naive", "drift"]
 
 
 def test_one_model_feeds_another(csv: Csv, trained: Train, model: Path) -> None:
