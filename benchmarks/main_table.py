@@ -81,10 +81,8 @@ def cell(data: Path, name: str, model: str, seed: int, extra: list[str]) -> dict
 def markdown(cells: list[dict[str, float | str]]) -> str:
     """Return a table: a row per set, a column per model with mean and deviation over the seeds."""
     models = list(dict.fromkeys(str(c["model"]) for c in cells))
-    lines = [
-        "| set | H | naive | seasonal naive | " + " | ".join(models) + " | slowest |",
-        "|---" * (5 + len(models)) + "|",
-    ]
+    names = ["set", "H", "naive", "seasonal naive", *models, "slowest", f"verdict on {models[0]}"]
+    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for name in dict.fromkeys(c["set"] for c in cells):
         own = [c for c in cells if c["set"] == name]
         row = [str(name), str(own[0]["horizon"]), f"{own[0]['naive']:.4g}", f"{own[0]['seasonal_naive']:.4g}"]
