@@ -133,7 +133,8 @@ def _nothing_to_score(forecaster: Forecaster, frame: Frame, first: NDArray[np.in
             hint=f"give more rows, or score with --horizon {fresh}",
         )
     return DataError(
-        f"no cutoff in the scored rows has {forecaster.shape.lags} complete lags before it",
+        f"no cutoff in the scored rows has {forecaster.shape.lags} complete lags before it"
+        + (" and its future covariates after it" if forecaster.columns[2] else ""),
         hint="keep earlier rows in the data, or train with --missing interpolate",
     )
 

@@ -63,6 +63,9 @@ def _facts(loaded: Artifact) -> dict[str, Any]:
         "past": ", ".join(schema.past_columns),
         "future": ", ".join(schema.future_columns),
         "static": ", ".join(schema.static),
+        "range": ", ".join(
+            f"{name} {low:.5g} to {high:.5g}" for name, (low, high) in zip(schema.target, memory.ranges, strict=False)
+        ),
         "time": ", ".join(clock.columns) or "none (steps)",
         "freq": forecaster.freq.alias,
         "horizon": shape.horizon,
