@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,14 +64,8 @@ class Fingerprint:
         return cls(inputs, np.ascontiguousarray(out))
 
     def deviation(self, forecaster: Forecaster) -> float:
-        """Replay the window; return the largest difference from the stored forecast, in scaled units.
-
-        Parameters that do not fit the network any more deviate infinitely.
-        """
-        try:
-            again = Fingerprint.of(forecaster, self.inputs)
-        except (KeyError, ValueError):
-            return math.inf
+        """Replay the window; return the largest difference from the stored forecast, in scaled units."""
+        again = Fingerprint.of(forecaster, self.inputs)
         return float(np.abs(again.forecast - self.forecast).max())
 
 
@@ -180,6 +173,7 @@ def load(path: Path) -> Artifact:
         raise ModelFileError(f"{path} was changed after it was written: its checksum is wrong", hint="train it again")
     try:
         forecaster = _forecaster(tensors, document)
+        _check_shapes(forecaster)
         inputs = Inputs(**{f.name: tensors[f"fingerprint/{f.name}"] for f in dataclasses.fields(Inputs)})
         made = Artifact(forecaster, Fingerprint(inputs, tensors["fingerprint/forecast"]), document)
         _ = forecaster.network  # whose name or options this installation may not know
@@ -242,6 +236,22 @@ def _forecaster(tensors: Tensors, document: Mapping[str, Any]) -> Forecaster:
         memory=memory,
         history=document["history"],
     )
+
+
+def _check_shapes(forecaster: Forecaster) -> None:
+    """Check that every array has the shape that the network and the data contract give it.
+
+    Raises:
+        ValueError: One is missing, unknown, or of another shape.
+    """
+    memory, series, targets = forecaster.memory, len(forecaster.memory.series), forecaster.targets
+    wanted = {name: value.shape for name, value in forecaster.network.init(np.random.default_rng(0)).items()}
+    found = {name: value.shape for name, value in forecaster.params.items()}
+    wanted |= {"memory/last_seen": (series,), "memory/scale": (series, targets, 2), "memory/slope": (series, targets)}
+    found |= {f"memory/{name}": getattr(memory, name).shape for name in ("last_seen", "scale", "slope")}
+    for name in sorted({*wanted, *found}):
+        if wanted.get(name) != found.get(name):
+            raise ValueError(f"'{name}' has shape {found.get(name)} instead of {wanted.get(name)}")
 
 
 def _options(document: Mapping[str, Any]) -> dict[str, Any]:
