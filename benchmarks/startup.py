@@ -1,9 +1,9 @@
 """Start-up as multiples of `python -c 'import numpy'` in the same run: --help, and a cold predict of every network.
 
-    python benchmarks/startup.py --data ../shared/data [--peers]
+    python benchmarks/startup.py --data ../shared/data [--peers PYTHON]
 
-Medians of interleaved runs, so that a drifting machine slows both sides alike. --peers also times `import darts` and
-`import neuralforecast` where they are installed.
+Medians of interleaved runs, so that a drifting machine slows both sides alike. --peers names an interpreter that has
+darts and neuralforecast, and also times the import of a recurrent network from each, with nothing done with it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ import time
 from pathlib import Path
 
 NETWORKS = ("naive", "linear", "narx", "tdnn", "rnn", "lstm", "gru")
-PEERS = ("darts", "neuralforecast")
+PEERS = {
+    "darts": "from darts.models import BlockRNNModel",
+    "neuralforecast": "from neuralforecast.models import GRU",
+}
 
 
 def seconds(words: list[str]) -> float:
@@ -32,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--peers", help="interpreter that has darts and neuralforecast")
     chosen = parser.parse_args()
     csv = str(chosen.data / "ett/ETTh1.csv")
     tool = [sys.executable, "-m", "tsforecast"]
@@ -45,7 +48,7 @@ def main() -> None:
             seconds([*tool, "train", csv, "-t", "OT", "-m", name, "-o", path, *quick])
             commands[f"predict ({name})"] = [*tool, "predict", path, csv]
         if chosen.peers:
-            commands |= {f"import {peer}": [sys.executable, "-c", f"import {peer}"] for peer in PEERS}
+            commands |= {f"import of {peer}": [chosen.peers, "-c", line] for peer, line in PEERS.items()}
         print("| command | median s | multiple of `import numpy` |\n|---|---|---|")
         for name, words in commands.items():
             seconds(words)  # warm the caches
