@@ -90,20 +90,12 @@ def _first_rows(forecaster: Forecaster, frame: Frame, in_sample: bool) -> NDArra
     return out
 
 
-def _ends(forecaster: Forecaster, frame: Frame) -> NDArray[np.int64]:
-    """Return (S,) one past the last row of each series with a known target: rows after it only carry covariates."""
-    known = np.asarray(np.isfinite(frame.values[:, : forecaster.targets]).any(axis=1))
-    ends = np.where(known, np.arange(1, len(known) + 1), 0)
-    pairs = zip(frame.bounds[:-1], frame.bounds[1:], strict=True)
-    return np.array([ends[a:b].max(initial=a) for a, b in pairs], dtype=np.int64)
-
-
 def _cutoffs(
     forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], horizon: int, stride: int, n_windows: int
 ) -> NDArray[np.int64]:
     """Return the last known rows of all folds: lags complete, whole horizon inside the series."""
     parts, place = [], positions(frame)
-    for s, end in enumerate(_ends(forecaster, frame)):
+    for s, end in enumerate(frame.ends(forecaster.targets)):
         rows = np.arange(max(int(first[s]) - 1, int(frame.bounds[s])), end, dtype=np.int64)
         left = place[end - 1] - horizon - place[rows] if len(rows) else rows  # steps from the last possible cutoff
         parts.append(rows[(left >= 0) & (left % stride == 0)])  # counted from the end: the newest are scored
@@ -121,7 +113,7 @@ def _cutoffs(
 
 
 def _nothing_to_score(forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], horizon: int) -> DataError:
-    fresh = int((_ends(forecaster, frame) - first).max())
+    fresh = int((frame.ends(forecaster.targets) - first).max())
     if fresh <= 0:
         return DataError(
             "the model has seen every row of this data: there is nothing to score",

@@ -106,7 +106,7 @@ def prepare(
     frame, schema, notes = build(table, Schema.of(columns, read_options), read_options)
     targets = len(schema.target_columns)
     _check_values(table, frame, targets, options)
-    frame = _until(frame, _ends_of_target(frame, targets))
+    frame = _until(frame, frame.ends(targets))
     cut = split(frame, options.valid, options.test, lambda text: parse_time(text, frame.clock))
     frame, cut = _without_test(frame, cut)
     shape = choose_shape(options, frame, int((cut.valid - cut.start).max()))
@@ -177,14 +177,6 @@ def _check_fit(forecaster: Forecaster, objective: Objective, needs: str) -> None
         raise UsageError(f"trainer '{options.trainer}' needs a model that is linear in its parameters", hint=hint)
     if needs == "parameters" and not forecaster.params:
         raise UsageError(f"model '{options.model}' has no parameters for trainer '{options.trainer}'", hint=hint)
-
-
-def _ends_of_target(frame: Frame, targets: int) -> NDArray[np.int64]:
-    """Return (S,) one past the last row of each series with a known target: the rest only carries future covariates."""
-    known = np.asarray(np.isfinite(frame.values[:, :targets]).any(axis=1))
-    ends = np.where(known, np.arange(1, len(known) + 1), 0)
-    pairs = zip(frame.bounds[:-1], frame.bounds[1:], strict=True)
-    return np.array([ends[first:last].max(initial=first) for first, last in pairs], dtype=np.int64)
 
 
 def _until(frame: Frame, ends: NDArray[np.int64]) -> Frame:

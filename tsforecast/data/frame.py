@@ -57,3 +57,10 @@ class Frame:
     def series_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of the series that each row belongs to."""
         return np.searchsorted(self.bounds, rows, side="right") - 1
+
+    def ends(self, targets: int) -> NDArray[np.int64]:
+        """Return (S,) one past the last row of each series with a known target: the rest only carries covariates."""
+        known = np.asarray(np.isfinite(self.values[:, :targets]).any(axis=1))
+        after = np.where(known, np.arange(1, len(known) + 1), 0)
+        pairs = zip(self.bounds[:-1], self.bounds[1:], strict=True)
+        return np.array([after[first:last].max(initial=first) for first, last in pairs], dtype=np.int64)
