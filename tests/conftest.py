@@ -175,6 +175,7 @@ def make_objective() -> Callable[..., Objective]:
             loss=loss,
             forecast=forecast,
             linear=design if hasattr(net.network, "design") else None,
+            teachable=net.teachable,
         )
 
     return build

@@ -17,7 +17,6 @@ from tsforecast.config import (
     make,
     option,
     resolve,
-    seconds,
     toml_layer,
 )
 from tsforecast.errors import UsageError
@@ -170,19 +169,6 @@ def test_assignments_are_split_by_section():
     for pair in ("hidden=64", "model.hidden", "data.x=1", "model.=3"):
         with pytest.raises(UsageError, match=f"--set {pair}: not understood"):
             assignments([pair])
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("", None), ("60s", 60), ("5m", 300), ("1.5h", 5400), ("90", 90), ("0.5", 0.5)]
-)
-def test_durations(text, expected):
-    assert seconds(text) == expected
-
-
-@pytest.mark.parametrize("text", ["0", "-5s", "five", "5d", "nan", "s"])
-def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(UsageError, match="is not a duration"):
-        seconds(text)
 
 
 def test_config_stays_light():

@@ -8,14 +8,15 @@ This module must stay light: ``tsforecast --help`` imports it, so neither numpy 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tsforecast.errors import UsageError, did_you_mean
 
@@ -23,6 +24,24 @@ T = TypeVar("T")
 
 PROJECT_FILE = "tsforecast.toml"
 ENVIRONMENT_PREFIX = "TSFORECAST_"
+
+
+class Facts(NamedTuple):
+    """What the values that a search tries may depend on.
+
+    Attributes:
+        season_length: Steps per season; 1 if there is none.
+        horizon: H.
+        past: Past covariates.
+        future: Future covariates.
+        fits: Whether the data has windows enough with so many lags.
+    """
+
+    season_length: int
+    horizon: int
+    past: int
+    future: int
+    fits: Callable[[int], bool]
 
 
 def option(
@@ -34,6 +53,7 @@ def option(
     low: float | None = None,
     high: float | None = None,
     group: str = "Options",
+    tune: Sequence[Any] | Callable[[Facts], Sequence[Any]] = (),
 ) -> Any:
     """Declare one option of a frozen dataclass.
 
@@ -45,9 +65,11 @@ def option(
         low: Smallest accepted number.
         high: Largest accepted number.
         group: Heading under which ``--help`` lists the flag.
+        tune: Values that ``tsforecast tune`` tries beside the default, or a function that makes them from the data;
+            without any it leaves the option alone, unless ``--search`` lists some.
     """
     metadata = {"help": help, "short": short, "choices": tuple(choices), "low": low, "high": high, "group": group}
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata={**metadata, "tune": tune})
 
 
 # ------------------------------------------------------------------------------------------------- values from text
@@ -268,27 +290,12 @@ def assignments(pairs: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     return parts["model"], parts["trainer"]
 
 
-def seconds(text: str) -> float | None:
-    """Read a duration such as ``60s``, ``5m`` or ``1.5h``; a bare number is seconds; empty is None.
-
-    Raises:
-        UsageError: Not a positive duration.
-    """
-    if not text:
-        return None
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    number, unit = (text[:-1], text[-1]) if text[-1] in units else (text, "s")
-    try:
-        value = float(number) * units[unit]
-    except ValueError:
-        value = -1.0
-    if not value > 0:
-        raise UsageError(f"time_budget: '{text}' is not a duration", hint="write 60s, 5m or 1h")
-    return value
-
-
-def parse_delays(text: str) -> tuple[int, ...]:
+def parse_delays(text: str, name: str = "lags") -> tuple[int, ...]:
     """Read a set of delays: ``12`` is 1..12, ``1:24,168`` is 1..24 and 168.
+
+    Args:
+        text: What the user wrote.
+        name: Name of the option, for the error.
 
     Raises:
         UsageError: Not whole numbers, negative, or a range that runs backwards.
@@ -303,9 +310,16 @@ def parse_delays(text: str) -> tuple[int, ...]:
         except ValueError:
             low, high = 1, 0
         if low > high or low < 0:
-            raise UsageError(f"'{text}' is not a set of delays", hint="write 24 (the last 24 steps) or 1:24,168")
+            hint = "write 24 (the last 24 steps) or 1:24,168"
+            raise UsageError(f"{name}: '{text}' is not a set of delays", hint=hint)
         delays.update(range(low, high + 1))
     return tuple(sorted(delays))
+
+
+def write_delays(delays: Sequence[int]) -> str:
+    """Return a short text that :func:`parse_delays` reads as these ascending delays."""
+    runs = [[d for _, d in run] for _, run in itertools.groupby(enumerate(delays), lambda pair: pair[1] - pair[0])]
+    return ",".join(f"{run[0]}:{run[-1]}" if len(run) > 1 or len(delays) == 1 else f"{run[0]}" for run in runs)
 
 
 def described(cls: type) -> Iterator[tuple[str, Any, Any, Mapping[str, Any]]]:

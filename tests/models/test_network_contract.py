@@ -31,6 +31,14 @@ VARIANTS = {
     "input_lags": {"narx": {"hidden": (4,), "input_lags": "0:3,9", "skip": False}},
     "only_0": {"narx": {"hidden": (4,), "input_lags": "0", "activation": "sigmoid"}},
 }
+NARX = {"hidden": (4,), "feedback_lags": "1:4,6"}
+VARIANTS |= {
+    "closed": {"narx": NARX | {"loop": "closed", "loop_steps": 3}},
+    "mixed": {"narx": NARX | {"loop": "mixed"}},
+    "error": {"narx": NARX | {"feedback": "error", "error_lags": "1,3"}},
+    "mixed_error": {"narx": NARX | {"feedback": "error", "loop": "mixed", "hidden": ()}},
+    "target": {"narx": NARX | {"feedback": "target"}},
+}
 CASES = [(name, "default", SMALL.get(name, {})) for name in MODELS]
 CASES += [(name, variant, options) for variant, models in VARIANTS.items() for name, options in models.items()]
 
@@ -114,7 +122,7 @@ def test_the_true_future_has_no_influence_unless_taught(name, options, network, 
     assert changed == net.teachable
 
 
-@pytest.mark.parametrize(("name", "options"), [p for p in FULLEST if "recursive" in p.id])
+@pytest.mark.parametrize(("name", "options"), [p for p in FULLEST if "recursive" in p.id or "mixed" in p.id])
 def test_a_taught_step_sees_only_earlier_steps(name, options, network, random_params, random_inputs):
     net = network(name, FULL, options, "revin")
     params, inputs = random_params(net), random_inputs(FULL, taught=True)

@@ -60,6 +60,33 @@ def test_roll_out_equals_feeding_back_by_hand(network, random_params, random_inp
     np.testing.assert_allclose(whole, np.concatenate(out, 1)[:, :horizon], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("gru", {"hidden": 3, "decoder": "recursive", "segment": 2}), ("narx", {"hidden": (3,)})]
+)
+@pytest.mark.parametrize("mode", ["last", "mean", "revin", "none"])
+def test_a_free_running_network_gets_the_whole_horizon_at_once(
+    name, options, mode, network, random_params, random_inputs
+):
+    """And no more of the future than is asked for."""
+    net = network(name, DIMS, options, mode)
+    params, inputs = random_params(net), random_inputs(DIMS, horizon=9)
+    seven = inputs.replace(future_covariates=inputs.future_covariates[:, :7])
+    made = roll_out(NumpyOps(), net, params, inputs, 7)
+    assert net.free_running
+    np.testing.assert_array_equal(made, net.apply(NumpyOps(), params, seven))
+    np.testing.assert_allclose(made, roll_out(NumpyOps(), net, params, inputs, 9)[:, :7], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "left"),
+    [("narx", "last", "none"), ("narx", "mean", "mean"), ("narx", "revin", "revin"), ("linear", "last", "last")],
+)
+def test_a_network_may_take_a_normalisation_over(name, mode, left, network, random_inputs):
+    net, inputs = network(name, DIMS, mode=mode), random_inputs(DIMS)
+    assert net.mode == left
+    assert (net.inside(NumpyOps(), inputs) is inputs) == (left == "none")
+
+
 @pytest.mark.parametrize("horizon", [1, 2, 3])
 def test_a_window_shorter_than_the_block_rolls_out(horizon, network, random_params, random_inputs):
     dims = Dims(lags=1, horizon=3, past=1, future=1)

@@ -17,6 +17,7 @@ from tsforecast.trainers.objective import Objective
 from tsforecast.trainers.schedules import SCHEDULES
 
 DIMS = Dims(lags=6, horizon=4, season_length=8)
+RECURRENT = {"hidden": 3, "decoder": "recursive"}
 RECURSIVE = {"hidden": 4, "layers": 2, "dropout": 0.3, "decoder": "recursive"}
 
 
@@ -41,7 +42,7 @@ class Spy(Objective):
         return super().batch(rows)
 
     def train_loss(self, ops, params, batch, *, teacher=None, steps=0):
-        self.seen[-1] |= {"teacher": float(teacher.mean()), "steps": steps}
+        self.seen[-1] |= {"teacher": None if teacher is None else float(teacher.mean()), "steps": steps}
         return super().train_loss(ops, params, batch, teacher=teacher, steps=steps)
 
 
@@ -51,10 +52,10 @@ def spy(objective):
 
 @pytest.fixture
 def watched(network, make_objective):
-    """Train a recursive gru; return what was asked for, per update."""
+    """Train a recursive gru, or another network; return what was asked for, per update."""
 
-    def run(**options):
-        net = network("gru", DIMS, {"hidden": 3, "decoder": "recursive"})
+    def run(model="gru", model_options=RECURRENT, **options):
+        net = network(model, DIMS, model_options)
         objective = spy(make_objective(net))
         list(trainer(**options).fit(objective, net.init(np.random.default_rng(0)), seed=0))
         return objective.seen, objective.n_train
@@ -180,6 +181,12 @@ def test_teacher_forcing_fades_as_scheduled(watched):
     for chance in (0.0, 1.0):
         seen, _ = watched(teacher_forcing=chance, teacher_forcing_end=chance)
         assert all(update["teacher"] == chance for update in seen)
+
+
+@pytest.mark.parametrize(("loop", "taught"), [("open", False), ("closed", False), ("mixed", True)])
+def test_only_a_network_that_can_be_taught_is(loop, taught, watched):
+    seen, _ = watched("narx", {"hidden": (2,), "loop": loop})
+    assert all((update["teacher"] is not None) == taught for update in seen)
 
 
 def test_the_time_budget_shortens_the_schedule(network, make_objective):

@@ -118,3 +118,37 @@ def test_no_test_row_is_ever_read(network, random_params, make_objective):
     for table in (objective.tables.target, objective.tables.covariates):
         table[last:] = np.nan
     assert np.isfinite(objective.valid_loss(random_params(net)))
+
+
+def test_differences_are_forecast_minus_target(case, make_objective):
+    """The loss is their mean square, and their gradient is that of the forecast."""
+    net, params = case
+    objective = make_objective(net, rows=60)
+    tensors = {k: torch.tensor(v, requires_grad=True) for k, v in params.items()}
+    batch = objective.batch(torch.arange(7))
+    difference = objective.differences(TorchOps(), tensors, batch)
+    assert difference.shape == (7, net.block, 2)
+    blind = Inputs(**{**batch, "future_target": batch["future_target"][:, :0]})
+    with torch.no_grad():
+        forecast = roll_out(TorchOps(), net, tensors, blind, net.block)[..., 0]
+    np.testing.assert_allclose(difference.detach() + batch["future_target"], forecast, atol=1e-6)
+    loss = objective.train_loss(TorchOps(), tensors, batch)
+    assert float(loss.detach()) == pytest.approx(float((difference**2).mean().detach()), rel=1e-5)
+    difference.sum().backward()
+    assert all(v.grad is not None for v in tensors.values())
+
+
+def test_a_teacher_shows_the_truth_and_nobody_else_does(network, random_params, make_objective):
+    net = network("narx", DIMS, {"loop": "mixed"}, "last")
+    objective, params = make_objective(net, rows=60), random_params(net)
+    tensors = {k: torch.tensor(v) for k, v in params.items()}
+    batch = objective.batch(torch.arange(7))
+    plain, unseen, shown = (
+        objective.differences(TorchOps(), tensors, batch, teacher=teacher)
+        for teacher in (None, torch.zeros(7, 3, 1), torch.ones(7, 3, 1))
+    )
+    np.testing.assert_allclose(unseen, plain, atol=1e-6)
+    assert objective.teachable
+    np.testing.assert_allclose(shown[:, 0], plain[:, 0], atol=1e-6)
+    assert not np.allclose(shown[:, 1:], plain[:, 1:], atol=1e-3)
+    assert objective.valid_loss(tensors) == pytest.approx(objective.valid_loss(params), rel=1e-5)

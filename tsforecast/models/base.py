@@ -109,13 +109,22 @@ class Network(ABC):
 
     @property
     def block(self) -> int:
-        """Steps that one call forecasts; a longer horizon is reached by feeding forecasts back."""
+        """Steps of a training window, and of one call unless the network is free running."""
         return self.dims.horizon
 
     @property
     def teachable(self) -> bool:
         """Whether the network feeds its outputs back inside a block and can be shown the true values instead."""
         return False
+
+    @property
+    def free_running(self) -> bool:
+        """Whether one call forecasts any number of steps, the network feeding its outputs back itself."""
+        return False
+
+    def normalizes(self, mode: str) -> bool:  # noqa: ARG002 - for those that override it
+        """Take a window normalisation over; return whether there is nothing left to do around the network."""
+        return self.equivariant
 
     @abstractmethod
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
@@ -126,7 +135,8 @@ class Network(ABC):
         """Forecast one block.
 
         Returns:
-            (B, block, T, Q), in the units of ``past_target``.
+            (B, block, T, Q), in the units of ``past_target``; free running: (B, H, T, Q), as many steps as
+            ``future_covariates`` has.
         """
 
 

@@ -1,4 +1,4 @@
-"""Nonlinear autoregression with exogenous inputs."""
+"""Nonlinear autoregression with exogenous inputs, in open and closed loop."""
 
 from __future__ import annotations
 
@@ -6,33 +6,76 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tsforecast.config import option, parse_delays
+from tsforecast.config import Facts, option, parse_delays, write_delays
 from tsforecast.errors import UsageError
 from tsforecast.models.base import Dims, FloatArray, Inputs, Network, Params, uniform, zeros
 from tsforecast.ops.base import Array, Ops
+
+SPAN = 32  # steps whose known delays are laid out at once: bounds memory over a long record
+
+
+def _feedback_sets(facts: Facts) -> list[str]:
+    """Return the newest few delays with those around one season ago, and with two seasons of them."""
+    s = facts.season_length
+    return [f"1:3,{s - 1}:{s + 1}", f"1:6,{s},{2 * s}"] if s > 6 else []
+
+
+def _input_sets(facts: Facts) -> list[str]:
+    """Return short and seasonal delays, from the step that is forecast on for covariates known ahead."""
+    if not facts.past + facts.future:
+        return []
+    first = 0 if facts.future else 1
+    ends = [first, 6, facts.season_length] if facts.season_length > 6 else [first, 6]
+    return [f"{first}:{end}" for end in ends]
 
 
 @dataclass(frozen=True)
 class NarxConfig:
     """Options of the NARX network."""
 
-    hidden: tuple[int, ...] = option((32,), "Units of each hidden layer, for example 32,16.", low=1)
-    activation: str = option("tanh", "Of the hidden layers.", choices=("tanh", "sigmoid", "relu"))
+    hidden: tuple[int, ...] = option(
+        (32,), "Units of each hidden layer, for example 32,16.", low=1, tune=((8,), (16,), (64,), (128,), (32, 16))
+    )
+    activation: str = option("tanh", "Of the hidden layers.", choices=("tanh", "sigmoid", "relu"), tune=("relu",))
+    loop: str = option(
+        "open",
+        "Trained one step ahead on true outputs (open, series-parallel), through its own feedback (closed, parallel), "
+        "or from one to the other (mixed).",
+        choices=("open", "closed", "mixed"),
+        tune=("mixed", "closed"),
+    )
+    loop_steps: int = option(0, "Steps that a closed or mixed loop runs freely in training; 0: the horizon.", low=0)
+    feedback: str = option(
+        "output",
+        "What is fed back: its output; the target where one is known, also when it is simulated; with the output the "
+        "error where one is known (error: NARMAX); or nothing (none: a time-delay network of the inputs).",
+        choices=("output", "target", "error", "none"),
+    )
+    feedback_lags: str = option(
+        "", "Delays of what is fed back, as a set (1:4,24); by default the lags.", tune=_feedback_sets
+    )
+    error_lags: str = option("1:2", "Delays of the errors, with feedback=error.")
     input_lags: str = option(
-        "", "Delays of the covariates as a set (0:12); by default those of the target. 0 is only for future covariates."
+        "",
+        "Delays of the covariates as a set (0:12); by default those of the target. 0 is only for future covariates.",
+        tune=_input_sets,
     )
     skip: bool = option(True, "A linear path from the delays to the output beside the hidden layers (cascade-forward).")
 
 
 @final
 class Narx(Network):
-    """y_t = f(y_{t-k}, x_{t-j}) with feedback delays k in ``--lags`` and input delays j in ``model.input_lags``.
+    """y_t = f(y_{t-k}, x_{t-j}, e_{t-i}) with feedback delays k, input delays j and, as NARMAX, error delays i.
 
-    f is a feed-forward network with a linear output. One call forecasts one step (block 1), so training on windows of
-    one step is the open loop (series-parallel: every delay holds a true output), and a longer forecast is the closed
-    loop (parallel: the network's outputs are fed back by ``roll_out``). Past covariates are unknown after the cutoff:
-    they hold their last value there.
+    f is a feed-forward network with a linear output. One call runs as many steps as there are future covariates: the
+    closed loop (parallel). A training window of one step is therefore the open loop (series-parallel: every delay holds
+    a true output). Under window normalisation ``last`` every step is relative to the value before it, in either loop.
+    Past covariates are unknown after the cutoff: they hold their last value there.
+
+    The errors e = y - f before the cutoff come from running the network over the end of the window, so ``--lags`` must
+    be longer than the delays; after the cutoff they are zero, their expectation.
 
     Source: S. Chen, S. A. Billings & P. M. Grant, Int. J. Control 51 (1990); K. S. Narendra & K. Parthasarathy, IEEE
     Trans. Neural Networks 1 (1990) for series-parallel and parallel; T. Lin et al., IEEE TNN 7 (1996).
@@ -40,42 +83,96 @@ class Narx(Network):
 
     Config: ClassVar[type] = NarxConfig
     reads_lag_set: ClassVar[bool] = True
-    summary: ClassVar[str] = (
-        "Tapped delays of target and inputs through a small network; trained open loop, forecasts closed loop"
-    )
+    summary: ClassVar[str] = "Tapped delays of target and inputs through a small network, in open or closed loop"
     source: ClassVar[str] = "Chen, Billings & Grant (1990); Narendra & Parthasarathy (1990); Lin et al. (1996)"
 
     def __init__(self, config: Any, dims: Dims) -> None:
         super().__init__(config, dims)
-        self.feedback = dims.lag_set or tuple(range(1, dims.lags + 1))
-        self.input_lags = parse_delays(config.input_lags) if config.input_lags else self.feedback
-        if max(self.input_lags) > dims.lags:
+        self.relative = False
+        lag_set = dims.lag_set or tuple(range(1, dims.lags + 1))
+        own = _delays(config, "feedback_lags") if config.feedback_lags else lag_set
+        self.feedback = () if config.feedback == "none" else own
+        self.input_lags = _delays(config, "input_lags") if config.input_lags else own
+        self.error_lags = _delays(config, "error_lags") if config.feedback == "error" else ()
+        self._check(config, dims)
+        reach = max(*self.feedback, *self.input_lags, 1)
+        self.warm_up = dims.lags - reach if self.error_lags else 0  # steps of the window that are run for their errors
+        if self.error_lags and self.warm_up < self.error_lags[-1]:
+            shown = write_delays(self.feedback)
             raise UsageError(
-                f"model.input_lags={config.input_lags} reaches further back than the window of {dims.lags} lags",
-                hint=f"use --lags {max(self.input_lags)} or more, or shorter input delays",
+                f"model.feedback=error: {dims.lags} lags leave {self.warm_up} steps for {self.error_lags[-1]} errors",
+                hint=f"use --lags {reach + self.error_lags[-1]} --set model.feedback_lags={shown}",
             )
+
+    def _check(self, config: Any, dims: Dims) -> None:
+        delays = {"feedback_lags": self.feedback, "input_lags": self.input_lags, "error_lags": self.error_lags}
+        for name, given in delays.items():
+            if given and given[-1] > dims.lags:
+                raise UsageError(
+                    f"model.{name}={getattr(config, name)} reaches further back than the window of {dims.lags} lags",
+                    hint=f"use --lags {given[-1]} or more, or shorter delays",
+                )
+            if 0 in given and name != "input_lags":
+                raise UsageError(f"model.{name} has 0, the value that is forecast", hint="start the delays at 1")
         if 0 in self.input_lags and dims.past and not dims.future:
             raise UsageError(
                 "model.input_lags has 0, but past covariates are not known at the step that is forecast",
                 hint="name the column with --future if it is known in advance, or start the delays at 1",
             )
+        if config.loop == "open" and config.loop_steps:
+            raise UsageError(
+                f"model.loop_steps={config.loop_steps} is for a loop that runs freely in training",
+                hint="use model.loop=closed or model.loop=mixed with it",
+            )
+        if config.feedback in ("target", "none") and config.loop != "open":
+            raise UsageError(
+                f"model.loop={config.loop} feeds outputs back, model.feedback={config.feedback} never does",
+                hint="use model.feedback=output, or model.loop=open",
+            )
+        if config.feedback == "none" and not dims.past + dims.future + dims.static:
+            raise UsageError(
+                "model.feedback=none leaves the network without inputs", hint="name columns with --past or --future"
+            )
 
     @property
     def block(self) -> int:
-        return 1
+        return 1 if self.config.loop == "open" else self.config.loop_steps or self.dims.horizon
 
     @property
-    def features(self) -> int:
-        """Width of the delay line."""
+    def free_running(self) -> bool:
+        return True
+
+    @property
+    def teachable(self) -> bool:
+        return bool(self.config.loop == "mixed")
+
+    @property
+    def fed_back(self) -> tuple[int, ...]:
+        """Delays at which the loop reads what it has fed back; a relative one always reads the step before."""
+        return tuple(sorted({1, *self.feedback})) if self.relative else self.feedback
+
+    def normalizes(self, mode: str) -> bool:
+        """Take ``last`` over: inside the loop every step is relative to the one before, not to the cutoff."""
+        self.relative = mode == "last" and bool(self.feedback)
+        return self.relative
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Regressors by kind, in the order of the first layer's rows: outputs, inputs, inputs now, static, errors."""
         dims = self.dims
-        behind = [j for j in self.input_lags if j]
-        width = len(self.feedback) * dims.targets + len(behind) * (dims.past + dims.future)
-        return width + (dims.future if 0 in self.input_lags else 0) + dims.static
+        behind = sum(j > 0 for j in self.input_lags)
+        return (
+            len(self.feedback) * dims.targets,
+            behind * (dims.past + dims.future),
+            dims.future if 0 in self.input_lags else 0,
+            dims.static,
+            len(self.error_lags) * dims.targets,
+        )
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
         out = self.dims.targets * self.dims.quantiles
         params: dict[str, FloatArray] = {}
-        width = self.features
+        width = features = sum(self.widths)
         for k, units in enumerate(self.config.hidden):
             params[f"hidden{k}.weight"] = uniform(rng, (width, units), width)
             params[f"hidden{k}.bias"] = uniform(rng, (units,), width)
@@ -83,31 +180,167 @@ class Narx(Network):
         params["out.weight"] = 0.1 * uniform(rng, (width, out), width)
         params["out.bias"] = zeros(out)
         if self.config.skip and self.config.hidden:
-            params["skip.weight"] = 0.1 * uniform(rng, (self.features, out), self.features)
+            params["skip.weight"] = 0.1 * uniform(rng, (features, out), features)
         return params
 
-    def delay_line(self, ops: Ops, inputs: Inputs) -> Array:
-        """Return the regressors of the next step (B, D): delayed targets, delayed inputs, inputs of the step itself."""
-        lags, batch = inputs.past_target.shape[1], inputs.past_target.shape[0]
-        parts = [self._tap(ops, inputs.past_target, [lags - k for k in self.feedback])]
-        behind = [lags - j for j in self.input_lags if j]
-        if behind and inputs.past_covariates.shape[2]:
-            parts.append(self._tap(ops, inputs.past_covariates, behind))
-        if 0 in self.input_lags:
-            parts.append(inputs.future_covariates[:, 0].reshape((batch, self.dims.future)))
-        return ops.concat([*parts, inputs.static_covariates], 1)
-
-    @staticmethod
-    def _tap(ops: Ops, x: Array, steps: list[int]) -> Array:
-        tapped = ops.take(x, steps, 1)
-        return tapped.reshape((x.shape[0], len(steps) * x.shape[2]))
-
     def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
-        line = x = self.delay_line(ops, inputs)
-        squash = ops.activation(self.config.activation)
-        for k in range(len(self.config.hidden)):
-            x = squash(x @ params[f"hidden{k}.weight"] + params[f"hidden{k}.bias"])
-        out = x @ params["out.weight"] + params["out.bias"]
-        if "skip.weight" in params:
-            out = out + line @ params["skip.weight"]
-        return out.reshape((line.shape[0], 1, self.dims.targets, self.dims.quantiles))
+        """Forecast step by step. Inside, features come before windows: (D, B).
+
+        A few rows of weights times many windows is the shape of product that every back end is fast at, one network or
+        a population of them.
+        """
+        lags, steps, batch = self.dims.lags, inputs.future_covariates.shape[1], inputs.past_target.shape[0]
+        center = inputs.past_target[:, -1:] * (1.0 if self.relative else 0.0)
+        line = _DelayLine(ops, self, inputs, center, steps)
+        reading = _Reading(ops, self, params)
+        outputs = []
+        for first in range(lags - self.warm_up, lags + steps, SPAN):
+            positions = np.arange(first, min(first + SPAN, lags + steps))
+            known = reading.known @ line.known(positions)  # the loop is left with what it feeds back
+            known = known.reshape((known.shape[0], len(positions), batch))
+            for k in range(len(positions)):
+                read = known[:, k]
+                for weight, fed in reading.of(line):
+                    read = read + weight @ fed
+                out = reading.output(read, line.last)
+                line.feed(out[:, self.dims.quantiles // 2])
+                outputs.append(out.reshape((-1, batch)).T)
+        out = ops.stack(outputs[self.warm_up :], 1).reshape((batch, steps, self.dims.targets, self.dims.quantiles))
+        return out + center[..., None]
+
+
+def _delays(config: NarxConfig, name: str) -> tuple[int, ...]:
+    return parse_delays(getattr(config, name), f"model.{name}")
+
+
+class _Reading:
+    """The parameters, arranged once per call for the loop: weights are (units, D), biases (units, 1)."""
+
+    def __init__(self, ops: Ops, network: Narx, params: Params) -> None:
+        self.network, self.squash = network, ops.activation(network.config.activation)
+        hidden, skip = network.config.hidden, "skip.weight" in params
+        readers = ["hidden0", "skip"] if skip else ["hidden0"] if hidden else ["out"]
+        first = [params[f"{name}.weight"].T for name in readers]  # of everything that reads the delays
+        bias = [params["out.bias" if name == "skip" else f"{name}.bias"][:, None] for name in readers]
+        weight = ops.concat(first, 0) if skip else first[0]
+        size, fed, outside = network.dims.targets, network.widths[0], sum(network.widths[:-1])
+        self.known = ops.concat([weight[:, :outside], ops.concat(bias, 0) if skip else bias[0]], 1)
+        layers = [f"hidden{k}" for k in range(1, len(hidden))]
+        self.hidden = [(params[f"{name}.weight"].T, params[f"{name}.bias"][:, None]) for name in layers]
+        self.out = params["out.weight"].T
+        self.out_bias = None if skip else params["out.bias"][:, None]
+        self.taps, self.errors = weight[:, :fed], weight[:, outside:]
+        self.last: Array = None
+        if network.relative:  # W (y - y_last) = W y - (sum of W over the delays) y_last, the tap of delay 1
+            self.last = -1.0 * self.taps.reshape((-1, fed // size, size)).sum(1)
+            own = network.feedback[0] == 1
+            newest = self.last + self.taps[:, :size] if own else self.last
+            self.taps = ops.concat([newest, self.taps[:, size:] if own else self.taps], 1)
+
+    def of(self, line: _DelayLine) -> list[tuple[Array, Array]]:
+        """Return the weights (units, D) that read what the loop has fed back so far, with those values (D, B)."""
+        if line.done == 0:
+            return [] if self.last is None else [(self.last, line.last)]
+        net = self.network
+        out = [(self.taps[:, : len(fed)], fed) for fed in line.tapped(line.recent, net.fed_back)]
+        return out + [(self.errors[:, : len(fed)], fed) for fed in line.tapped(line.errors, net.error_lags)]
+
+    def output(self, read: Array, last: Array) -> Array:
+        """Return one step (T, Q, B) from what the first layer reads and the value before (T, B)."""
+        net, out = self.network, read
+        if net.config.hidden:
+            width = net.config.hidden[0]
+            x = self.squash(read[:width])
+            for weight, bias in self.hidden:
+                x = self.squash(weight @ x + bias)
+            out = self.out @ x + (read[width:] if self.out_bias is None else self.out_bias)
+        out = out.reshape((net.dims.targets, net.dims.quantiles, -1))
+        return out + last[:, None] if net.relative else out
+
+
+class _DelayLine:
+    """All delayed values on one axis of time: 0 is the oldest lag, ``lags`` the first step that is forecast.
+
+    What is known before the loop runs is laid out for many steps at once; what the loop feeds back is kept newest
+    first. A delay k at step t is position t - k; each position is in exactly one of the two.
+    """
+
+    def __init__(self, ops: Ops, network: Narx, inputs: Inputs, center: Array, steps: int) -> None:
+        self.ops, self.network, self.dims = ops, network, network.dims
+        first = self.dims.lags - network.warm_up
+        known = inputs.past_target - center
+        axis = ops.concat([known[:, :first], _hollow(ops, known, steps + network.warm_up)], 1)
+        self.target = axis.swapaxes(0, 2)
+        self.last = known[:, first - 1].T
+        self.inputs = self._input_axis(inputs, steps).swapaxes(0, 2)
+        self.static = inputs.static_covariates
+        self.recent: Array = None
+        self.errors: Array = None
+        self.done = 0
+        self.shown = [(known[:, t].T, 1.0) for t in range(first, self.dims.lags)]
+        if network.teachable and inputs.teacher.shape[1]:
+            future = inputs.future_target - center
+            self.shown += [(future[:, t].T, inputs.teacher[:, t].T) for t in range(steps)]
+
+    def _input_axis(self, inputs: Inputs, steps: int) -> Array:
+        """Return covariates over window and horizon (B, L + H, P + F), past ones held at their last value."""
+        past, ahead = inputs.past_covariates, inputs.future_covariates
+        if not past.shape[2]:
+            return past
+        held = self.ops.expand(past[:, -1:, : self.dims.past], (past.shape[0], steps, self.dims.past))
+        return self.ops.concat([past, self.ops.concat([held, ahead], 2)], 1)
+
+    def known(self, positions: NDArray[np.int64]) -> Array:
+        """Return the regressors of some steps (D + 1, n * B) without the errors, and ones for the biases.
+
+        They are zero where the loop itself must tell.
+        """
+        net, batch = self.network, self.target.shape[2]
+        behind = np.array([j for j in net.input_lags if j], dtype=np.int64)
+        parts = []
+        if net.widths[0]:
+            parts.append(self._taken(self.target, positions - np.array(net.feedback)[:, None]))
+        if net.widths[1]:
+            parts.append(self._taken(self.inputs, positions - behind[:, None]))
+        if net.widths[2]:
+            parts.append(self._taken(self.inputs[self.dims.past :], positions[None]))
+        if net.widths[3]:
+            shape = (self.dims.static, len(positions), batch)
+            parts.append(self.ops.expand(self.static.T[:, None], shape).reshape((self.dims.static, -1)))
+        return self.ops.concat([*parts, self.ops.zeros((1, len(positions) * batch)) + 1.0], 0)
+
+    def _taken(self, x: Array, index: NDArray[np.int64]) -> Array:
+        """Return values at positions (k, n) of (M, L + H, B) as (k * M, n * B)."""
+        taken = self.ops.take(x, index.ravel(), 1).reshape((x.shape[0], *index.shape, x.shape[2]))
+        return taken.swapaxes(0, 1).reshape((x.shape[0] * len(index), -1))
+
+    def tapped(self, buffer: Array, delays: tuple[int, ...]) -> list[Array]:
+        """Return the values (k * T, B) that lie those delays back which the loop has reached, if any."""
+        size, count = self.dims.targets, sum(k <= self.done for k in delays)
+        if not count:
+            return []
+        if delays[count - 1] == count:  # 1, 2, ..., k
+            return [buffer[: count * size]]
+        return [self.ops.take(buffer, [(k - 1) * size + c for k in delays[:count] for c in range(size)], 0)]
+
+    def feed(self, output: Array) -> None:
+        """Feed the output (T, B) of the next step back, or the truth where it is shown."""
+        self.last = output
+        if self.done < len(self.shown):
+            true, share = self.shown[self.done]
+            self.last = share * true + (1.0 - share) * output  # exactly one of the two, however far they are apart
+        self.done += 1
+        if self.network.fed_back:
+            self.recent = self._newest_first(self.last, self.recent, self.network.fed_back)
+        if self.network.error_lags:
+            self.errors = self._newest_first(self.last - output, self.errors, self.network.error_lags)
+
+    def _newest_first(self, new: Array, buffer: Array, delays: tuple[int, ...]) -> Array:
+        if buffer is None:
+            return new
+        return self.ops.concat([new, buffer[: (delays[-1] - 1) * self.dims.targets]], 0)
+
+
+def _hollow(ops: Ops, like: Array, steps: int) -> Array:
+    """Return zeros (B, steps, T) beside (B, L, T)."""
+    return ops.expand(like[:, :1] * 0.0, (like.shape[0], steps, like.shape[2]))

@@ -28,7 +28,7 @@ class Normalized(Network):
     def __init__(self, network: Network, mode: str) -> None:
         super().__init__(network.config, network.dims)
         self.network = network
-        self.mode = "none" if network.equivariant else mode
+        self.mode = "none" if network.normalizes(mode) else mode
 
     @property
     def block(self) -> int:
@@ -37,6 +37,10 @@ class Normalized(Network):
     @property
     def teachable(self) -> bool:
         return self.network.teachable
+
+    @property
+    def free_running(self) -> bool:
+        return bool(self.network.free_running)
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
         params = dict(self.network.init(rng))
@@ -83,9 +87,9 @@ class Normalized(Network):
 def roll_out(ops: Ops, network: Network, params: Params, inputs: Inputs, horizon: int) -> Array:
     """Forecast ``horizon`` steps, block by block, feeding forecasts back as if they had been observed.
 
-    This is the closed loop of a NARX network (block 1) and the way any network reaches beyond the horizon that it was
-    trained for. Past covariates are not known after the cutoff: their last values are held. The point that is fed back
-    is the middle quantile.
+    This is how any network reaches beyond the horizon that it was trained for; one that runs freely, as a NARX in
+    closed loop, does so itself. Past covariates are not known after the cutoff: their last values are held. The point
+    that is fed back is the middle quantile.
 
     Args:
         ops: Back end.
@@ -98,6 +102,8 @@ def roll_out(ops: Ops, network: Network, params: Params, inputs: Inputs, horizon
     Returns:
         (B, horizon, T, Q).
     """
+    if network.free_running:
+        return network.apply(ops, params, inputs.replace(future_covariates=inputs.future_covariates[:, :horizon]))
     block = network.block
     blocks = []
     for done in range(0, horizon, block):

@@ -18,9 +18,9 @@ from tsforecast.ops.base import GATES, Array, Ops, State
 class RecurrentConfig:
     """Options of every recurrent network."""
 
-    hidden: int = option(64, "Units per layer and direction.", low=1)
-    layers: int = option(1, "Stacked recurrent layers.", low=1)
-    dropout: float = option(0.0, "Dropout between layers and before the output.", low=0, high=0.95)
+    hidden: int = option(64, "Units per layer and direction.", low=1, tune=(16, 32, 128))
+    layers: int = option(1, "Stacked recurrent layers.", low=1, tune=(2,))
+    dropout: float = option(0.0, "Dropout between layers and before the output.", low=0, high=0.95, tune=(0.1, 0.3))
     skip: bool = option(False, "Add each layer's input to its output, from the second layer on.")
     bidirectional: bool = option(False, "Also read the past window backwards (never the future).")
     learn_state: bool = option(False, "Learn the initial state instead of starting from zero.")
@@ -61,6 +61,10 @@ class RecurrentNetwork(Network):
 
     @property
     def teachable(self) -> bool:
+        return bool(self.config.decoder == "recursive")
+
+    @property
+    def free_running(self) -> bool:
         return bool(self.config.decoder == "recursive")
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
@@ -185,7 +189,7 @@ class RecurrentNetwork(Network):
         previous = inputs.past_target[:, -1]
         taught = inputs.teacher.shape[1] > 0
         steps = []
-        for t in range(dims.horizon):
+        for t in range(inputs.future_covariates.shape[1]):
             x = ops.concat([previous, inputs.future_covariates[:, t], inputs.static_covariates], 1)
             out, carried = ops.recurrence(self.cell, x[:, None], carried, cell)
             change = out[:, 0] @ params["out"] + params["out_bias"]

@@ -18,13 +18,15 @@ from tsforecast.ops.base import Array, Ops
 class TdnnConfig:
     """Options of the time-delay network."""
 
-    channels: tuple[int, ...] = option((32,), "Channels of each layer; one number is used for every layer.", low=1)
-    kernel: int = option(3, "Taps per layer.", low=1)
+    channels: tuple[int, ...] = option(
+        (32,), "Channels of each layer; one number is used for every layer.", low=1, tune=((16,), (64,))
+    )
+    kernel: int = option(3, "Taps per layer.", low=1, tune=(2, 5))
     dilations: tuple[int, ...] = option(
         (), "Spacing of the taps of each layer; by default powers of the kernel within the lags.", low=1
     )
     activation: str = option("relu", "Of the layers.", choices=("relu", "tanh", "sigmoid"))
-    dropout: float = option(0.0, "Dropout before the output.", low=0, high=0.95)
+    dropout: float = option(0.0, "Dropout before the output.", low=0, high=0.95, tune=(0.1, 0.3))
     highway: bool = option(True, "A linear path from the window to the forecast beside the layers.")
 
 

@@ -11,6 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 Array = Any
 State = tuple[Array, ...]
 Weights = Mapping[str, Array]
@@ -40,7 +43,7 @@ class Ops(ABC):
         """Broadcast ``x`` to ``shape``."""
 
     @abstractmethod
-    def take(self, x: Array, index: Sequence[int], axis: int) -> Array:
+    def take(self, x: Array, index: Sequence[int] | NDArray[np.int64], axis: int) -> Array:
         """Pick fixed positions along an axis."""
 
     @abstractmethod

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforecast.ops.base import Array, Ops
 
@@ -29,7 +30,7 @@ class NumpyOps(Ops):
     def expand(self, x: Array, shape: Sequence[int]) -> Array:
         return np.broadcast_to(x, tuple(shape))
 
-    def take(self, x: Array, index: Sequence[int], axis: int) -> Array:
+    def take(self, x: Array, index: Sequence[int] | NDArray[np.int64], axis: int) -> Array:
         return np.take(x, index, axis=axis)
 
     def tanh(self, x: Array) -> Array:

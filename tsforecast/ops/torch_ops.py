@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tsforecast.ops.base import Array, Ops, State, Weights
 
@@ -52,7 +54,7 @@ class TorchOps(Ops):
     def expand(self, x: Array, shape: Sequence[int]) -> Array:
         return x.expand(tuple(shape))
 
-    def take(self, x: Array, index: Sequence[int], axis: int) -> Array:
+    def take(self, x: Array, index: Sequence[int] | NDArray[np.int64], axis: int) -> Array:
         return torch.index_select(x, axis, torch.as_tensor(index, device=self.device))
 
     def tanh(self, x: Array) -> Array:

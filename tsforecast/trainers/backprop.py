@@ -32,22 +32,27 @@ LEAST_WINDOWS = 1024  # per step: smaller training sets are passed through sever
 class BackpropConfig:
     """Options of gradient descent."""
 
-    optimizer: str = option("adam", "Update rule.", choices=tuple(OPTIMIZERS))
-    learning_rate: float = option(0.001, "Step size at the schedule's height.", low=0)
+    optimizer: str = option("adam", "Update rule.", choices=tuple(OPTIMIZERS), tune=("adamw", "rmsprop"))
+    learning_rate: float = option(0.001, "Step size at the schedule's height.", low=0, tune=(0.0003, 0.003, 0.01))
     momentum: float = option(0.9, "Momentum of sgd.", low=0, high=1)
     nesterov: bool = option(False, "Nesterov's momentum for sgd.")
     weight_decay: float = option(0.0, "L2 penalty (decoupled in adamw).", low=0)
     schedule: str = option("cosine", "Course of the learning rate.", choices=tuple(SCHEDULES))
     steps: int = option(40, "Steps (epochs) at most.", low=1)
     epoch_size: int = option(16384, "Windows per step at most; a larger training set is sampled.", low=1)
-    batch_size: int = option(0, "Windows per update; 0: 16 to 256, by the number of windows.", low=0)
+    batch_size: int = option(
+        0, "Windows per update; 0: 16 to 256, by the number of windows.", low=0, tune=(32, 128, 512)
+    )
     clip: float = option(1.0, "Largest norm of the gradient; 0: no clipping.", low=0)
     truncate: int = option(0, "Backpropagate through at most this many recurrent steps; 0: all.", low=0)
     curriculum: float = option(
         0.0, "Share of the training over which the horizon that counts grows from one step to all.", low=0, high=1
     )
     teacher_forcing: float = option(
-        1.0, "Chance that a recursive decoder is shown the true value, when training begins.", low=0, high=1
+        1.0,
+        "Chance that a recursive decoder or a mixed loop is shown the true value, when training begins.",
+        low=0,
+        high=1,
     )
     teacher_forcing_end: float = option(0.0, "The same when training ends (scheduled sampling).", low=0, high=1)
 
@@ -141,7 +146,7 @@ class Backprop(Trainer):
         if config.curriculum > share:
             steps = max(1, math.ceil(objective.block * share / config.curriculum))
         loss: torch.Tensor = objective.train_loss(
-            self._ops, self._tensors, batch, teacher=self._teacher(batch, share), steps=steps
+            self._ops, self._tensors, batch, teacher=self._teacher(objective, batch, share), steps=steps
         )
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -150,8 +155,10 @@ class Backprop(Trainer):
         self._optimizer.step()
         return loss.detach()
 
-    def _teacher(self, batch: dict[str, Any], share: float) -> torch.Tensor:
+    def _teacher(self, objective: Objective, batch: dict[str, Any], share: float) -> torch.Tensor | None:
         """Draw where the true value is fed back; the chance moves to ``teacher_forcing_end`` as training goes on."""
+        if not objective.teachable:
+            return None
         config = self.config
         chance = config.teacher_forcing + (config.teacher_forcing_end - config.teacher_forcing) * min(share, 1.0)
         shape = (*batch["future_target"].shape[:2], 1)

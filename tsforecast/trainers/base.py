@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,6 +29,7 @@ class Progress:
         valid_loss: Mean loss over the validation windows, with the parameters after this step; ``inf`` likewise.
         is_best: Whether ``valid_loss`` is lower than at every earlier step.
         seconds: Since training began, over all sittings of a resumed run.
+        details: What else the trainer knows of this step, by name: a damping, evaluations per second, ...
     """
 
     step: int
@@ -35,6 +37,13 @@ class Progress:
     valid_loss: float
     is_best: bool
     seconds: float
+    details: Mapping[str, float] = field(default_factory=dict)
+
+    def record(self) -> dict[str, float]:
+        """Return the flat record that the training history keeps."""
+        record = dataclasses.asdict(self)
+        details: dict[str, float] = record.pop("details")
+        return record | details
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ class Trainer(ABC):
         source: Papers.
         uses_torch: Whether it computes with torch (else with NumPy, and torch is not imported).
         needs: What a network must have: ``parameters``, or a ``design`` in which it is linear, or nothing.
+        patience: Steps without a better validation loss after which training stops, unless the user says otherwise.
     """
 
     Config: ClassVar[type] = NoOptions
@@ -58,9 +68,30 @@ class Trainer(ABC):
     source: ClassVar[str] = ""
     uses_torch: ClassVar[bool] = True
     needs: ClassVar[str] = "parameters"
+    patience: ClassVar[int] = 8
 
     def __init__(self, config: Any) -> None:
         self.config = config
+
+    @property
+    def steps(self) -> int | None:
+        """Steps at most; None when there is no such number."""
+        return getattr(self.config, "steps", None)
+
+    @property
+    def population(self) -> int:
+        """Parameter sets that are computed at once: more of them are worth more threads."""
+        return 1
+
+    def check(self, params: dict[str, FloatArray]) -> None:  # noqa: B027 - most trainers take any network
+        """Refuse what this trainer cannot train.
+
+        Args:
+            params: Initial parameters.
+
+        Raises:
+            UsageError: There are too many of them, for example.
+        """
 
     @property
     @abstractmethod

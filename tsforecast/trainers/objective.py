@@ -20,6 +20,7 @@ CHUNK = 1024  # windows per forward pass without a gradient
 
 Batch = dict[str, Array]
 Forecast = Callable[[Ops, Mapping[str, Array], Batch, int], Array]
+Fitness = Callable[[Array, NDArray[np.int64]], NDArray[np.float64]]
 Design = Callable[[Ops, Batch], tuple[Array, Array]]
 
 
@@ -58,6 +59,9 @@ class Objective:
         loss: A name in ``LOSSES``.
         forecast: (ops, params, inputs by name, horizon) -> (B, horizon, T, Q).
         linear: (ops, inputs by name) -> features (B, D) and targets (B, O); None unless the model is linear.
+        teachable: Whether the network feeds its outputs back inside a window and can be shown the true values instead.
+        fitness: (scaled forecasts (..., B, horizon, T), starts (B,)) -> (...,), smaller is better; what is minimised
+            instead of the loss, by trainers that need no gradient. None: the loss.
         device: Where torch tensors live.
     """
 
@@ -71,6 +75,8 @@ class Objective:
     loss: str
     forecast: Forecast
     linear: Design | None
+    teachable: bool = False
+    fitness: Fitness | None = None
     device: str = "cpu"
 
     @property
@@ -110,14 +116,26 @@ class Objective:
             teacher: (B, block, 1) ones where a network that feeds itself is shown the true value instead.
             steps: Only the first so many steps of the horizon count; 0 for all.
         """
-        target = batch["future_target"]
-        shown = {"future_target": target[:, :0]} if teacher is None else {"teacher": teacher}
-        out = self.forecast(ops, params, {**batch, **shown}, self.block)
-        difference = out[..., 0] - target
+        difference = self.differences(ops, params, batch, teacher=teacher)
         return LOSSES[self.loss](difference[:, :steps] if steps else difference).mean()
 
+    def differences(
+        self, ops: Ops, params: Mapping[str, Array], batch: Batch, *, teacher: Array | None = None
+    ) -> Array:
+        """Return forecast minus target of a batch of training windows (B, block, T), with a gradient.
+
+        Args:
+            ops: Back end.
+            params: Parameters as tensors.
+            batch: From :meth:`batch`.
+            teacher: As in :meth:`train_loss`.
+        """
+        target = batch["future_target"]
+        shown = {"future_target": target[:, :0]} if teacher is None else {"teacher": teacher}
+        return self.forecast(ops, params, {**batch, **shown}, self.block)[..., 0] - target
+
     def valid_loss(self, params: Mapping[str, Array]) -> float:
-        """Return the mean loss over the validation windows (over the training windows when there are none)."""
+        """Return the loss, or the fitness, over the validation windows (the training windows when there are none)."""
         starts, horizon = (self.valid, self.horizon) if len(self.valid) else (self.train, self.block)
         return self.loss_over(params, starts, horizon)
 
@@ -133,33 +151,38 @@ class Objective:
         """
         if len(starts) > VALID_WINDOWS:
             starts = starts[np.linspace(0, len(starts) - 1, VALID_WINDOWS).round().astype(np.int64)]
-        numpy = all(isinstance(v, np.ndarray) for v in params.values())
-        evaluate = self._loss_numpy if numpy else self._loss_torch
-        total = sum(evaluate(params, starts[i : i + CHUNK], horizon) for i in range(0, len(starts), CHUNK))
+        parts = [starts[i : i + CHUNK] for i in range(0, len(starts), CHUNK)]
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverged network is reported as an infinite loss
+            if self.fitness is not None:
+                made = [np.asarray(self._forecast(params, part, horizon)[0]) for part in parts]
+                return float(self.fitness(np.concatenate(made), starts))
+            total = 0.0
+            for part in parts:
+                out, target = self._forecast(params, part, horizon)
+                total += float(LOSSES[self.loss](out - target).mean()) * len(part)
         return total / len(starts)
 
-    def _loss_numpy(self, params: Mapping[str, Array], starts: NDArray[np.int64], horizon: int) -> float:
-        with np.errstate(over="ignore", invalid="ignore"):  # a diverged network is reported as an infinite loss
-            return self._summed(NumpyOps(), params, self.tables, starts, horizon, np.arange)
-
-    def _loss_torch(self, params: Mapping[str, Array], starts: NDArray[np.int64], horizon: int) -> float:
+    def _forecast(self, params: Mapping[str, Array], starts: NDArray[np.int64], horizon: int) -> tuple[Array, Array]:
+        """Return forecasts and targets (B, horizon, T) without a gradient, in the back end of the parameters."""
+        if all(isinstance(v, np.ndarray) for v in params.values()):
+            return self._forecast_with(NumpyOps(), params, self.tables, starts, np.arange(self.lags + horizon))
         import torch
 
         from tsforecast.ops.torch_ops import TorchOps
 
         with torch.inference_mode():
+            steps = torch.arange(self.lags + horizon, device=self.device)
             on_device = torch.from_numpy(starts).to(self.device)
-            arange = torch.arange
-            return self._summed(TorchOps(self.device), params, self._tensors[0], on_device, horizon, arange)
+            out, target = self._forecast_with(TorchOps(self.device), params, self._tensors[0], on_device, steps)
+            return (out, target) if self.fitness is None else (out.cpu(), target)
 
-    def _summed(
-        self, ops: Ops, params: Mapping[str, Array], tables: Tables, starts: Any, horizon: int, arange: Any
-    ) -> float:
-        steps = arange(self.lags + horizon)
+    def _forecast_with(
+        self, ops: Ops, params: Mapping[str, Array], tables: Tables, starts: Any, steps: Any
+    ) -> tuple[Array, Array]:
         batch = tables.cut(starts, steps[: self.lags], steps[self.lags :], self.season_length, taught=True)
         target = batch["future_target"]
-        out = self.forecast(ops, params, {**batch, "future_target": target[:, :0]}, horizon)
-        return float(LOSSES[self.loss](out[..., 0] - target).mean()) * len(starts)
+        hidden = {**batch, "future_target": target[:, :0]}
+        return self.forecast(ops, params, hidden, len(steps) - self.lags)[..., 0], target
 
     def design(self, rows: NDArray[np.int64]) -> tuple[Array, Array]:
         """Return features (B, D) and targets (B, O) of training windows, for a model that is linear in its parameters.
