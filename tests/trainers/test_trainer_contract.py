@@ -20,7 +20,18 @@ from tsforecast.registry import TRAINERS
 DIMS = Dims(lags=6, horizon=3, past=1, future=1, season_length=8)
 MODEL = {"none": ("drift", {}), "least_squares": ("linear", {})}  # what a trainer can fit; any other fits a NARX
 OPTIONS = {"backprop": {"steps": 6, "epoch_size": 100, "batch_size": 16, "learning_rate": 0.01}}
-LEARNING = [name for name in TRAINERS if name != "none"]
+EVOLUTION = {"population": 16, "generations": 12, "windows": 40, "resample": 4}
+VARIANTS = {  # of one trainer, beside its defaults
+    "genetic, nsga2": {"selection": "nsga2", "crossover": "blend", "mutation": "polynomial"},
+    "genetic, cma_es": {"strategy": "cma_es", "restarts": 1},
+    "genetic, differential_evolution": {"strategy": "differential_evolution"},
+    "genetic, lamarckian": {"memetic": "adam", "memetic_every": 3},
+    "genetic, baldwinian": {"memetic": "levenberg_marquardt", "memetic_every": 3, "memetic_mode": "baldwinian"},
+}
+OPTIONS |= {name: EVOLUTION | changed for name, changed in {"genetic": {}, **VARIANTS}.items()}
+OPTIONS["annealing"] = {"chains": 12, "steps": 16, "moves": 4, "windows": 40, "resample": 4}
+CASES = [*TRAINERS, *VARIANTS]
+LEARNING = [name for name in CASES if name != "none"]
 
 
 @pytest.fixture
@@ -30,7 +41,7 @@ def setting(network, make_objective):
     def build(name):
         model, options = MODEL.get(name, ("narx", {"hidden": (4,)}))
         net = network(model, DIMS, options, "last")
-        cls = TRAINERS.get(name)
+        cls = TRAINERS.get(name.split(",")[0])
         trainer = cls(make(cls.Config, OPTIONS.get(name, {})))
         return trainer, make_objective(net), net.init(np.random.default_rng(0))
 
@@ -41,7 +52,7 @@ def same(a, b):
     return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
 
 
-@pytest.mark.parametrize("name", list(TRAINERS))
+@pytest.mark.parametrize("name", CASES)
 def test_progress_is_told_step_by_step(name, setting):
     trainer, objective, params = setting(name)
     best, seconds = math.inf, 0.0
@@ -63,7 +74,7 @@ def test_the_loss_falls(name, setting):
     assert steps[-1].train_loss <= steps[0].train_loss or name == "least_squares"  # its penalties grow
 
 
-@pytest.mark.parametrize("name", list(TRAINERS))
+@pytest.mark.parametrize("name", CASES)
 def test_params_are_arrays_of_their_own(name, setting):
     """What was best stays as it was while training goes on, and the start is not written to."""
     trainer, objective, params = setting(name)
@@ -79,7 +90,7 @@ def test_params_are_arrays_of_their_own(name, setting):
         assert all(v.dtype == np.float32 and v.shape == start[k].shape for k, v in taken.items())
 
 
-@pytest.mark.parametrize("name", list(TRAINERS))
+@pytest.mark.parametrize("name", CASES)
 def test_a_loss_that_is_no_number_is_infinite(name, setting):
     trainer, objective, params = setting(name)
     sick = dataclasses.replace(objective, forecast=lambda *given: objective.forecast(*given) * math.nan)
@@ -89,7 +100,7 @@ def test_a_loss_that_is_no_number_is_infinite(name, setting):
         assert not progress.is_best
 
 
-@pytest.mark.parametrize("name", list(TRAINERS))
+@pytest.mark.parametrize("name", CASES)
 def test_global_random_state_is_untouched(name, setting):
     trainer, objective, params = setting(name)
     before = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002 - the old, global one
@@ -99,7 +110,7 @@ def test_global_random_state_is_untouched(name, setting):
     assert torch.equal(torch.get_rng_state(), before[2])
 
 
-@pytest.mark.parametrize("name", list(TRAINERS))
+@pytest.mark.parametrize("name", CASES)
 def test_the_seed_decides_the_outcome(name, setting):
     def run(seed):
         trainer, objective, params = setting(name)
@@ -111,7 +122,7 @@ def test_the_seed_decides_the_outcome(name, setting):
     assert first[1] == second[1]
 
 
-@pytest.mark.parametrize("name", list(TRAINERS))
+@pytest.mark.parametrize("name", CASES)
 def test_a_resumed_run_is_the_unbroken_one(name, setting, tmp_path):
     """The state goes through a checkpoint file, as it does when a run is interrupted."""
     whole, objective, params = setting(name)

@@ -1,0 +1,171 @@
+"""Simulated annealing of a network's weights, many chains in one batched pass."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforecast.config import option
+from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer
+from tsforecast.trainers.contest import Contest
+from tsforecast.trainers.individuals import Losses
+from tsforecast.trainers.objective import Objective
+from tsforecast.trainers.population import Genome
+
+ACCEPTANCE = 0.3  # of the moves: the step size of a chain grows above it and shrinks below
+WARMTH = (
+    0.01  # first temperature, as a share of the spread of the first losses: most of that spread is between bad ones
+)
+PACE = 0.1  # of that adaptation, per move
+START = (1 << 32) - 1  # second word of the seed of the first chains, beyond any step
+
+
+@dataclass(frozen=True)
+class AnnealingConfig:
+    """Options of simulated annealing."""
+
+    steps: int = option(1000, "Steps at most; the temperature falls with them, or with the time budget.", low=1)
+    chains: int = option(50, "Networks that move at a time.", low=2)
+    moves: int = option(5, "Moves of every chain in a step.", low=1)
+    temperature: float = option(
+        0.0, "When training begins, in units of the loss; 0: a hundredth of the spread of the first losses.", low=0
+    )
+    cooling: str = option("exponential", "Course of the temperature.", choices=("exponential", "linear"))
+    last_temperature: float = option(0.01, "When training ends, as a share of the first one.", low=1e-9, high=1)
+    sigma: float = option(0.1, "Size of the first moves, in units of each parameter's own scale.", low=1e-6)
+    move_rate: float = option(0.02, "Share of the parameters that a move changes.", low=0, high=1)
+    windows: int = option(
+        0, "Training windows that a step is judged by, the same for all; 0: enough for 3000 values to forecast.", low=0
+    )
+    resample: int = option(10, "Steps that share one sample of windows.", low=1)
+    fitness: str = option("loss", "What is minimised: loss, a metric by name, or a CSV file of costs (error,cost).")
+
+
+@final
+class Annealing(Trainer):
+    """Metropolis chains at a falling temperature; at every fall, better chains take the place of worse ones.
+
+    A move to a loss that is higher by D is accepted with probability exp(-D / T). When T falls to T', each chain is
+    copied in proportion to exp(-(1 / T' - 1 / T) loss), so that the chains stay a sample of the new temperature.
+
+    Source: S. Kirkpatrick, C. D. Gelatt & M. P. Vecchi, Science 220 (1983); K. Hukushima & Y. Iba, AIP Conf. Proc. 690
+    (2003), for the copies; H. Haario et al., Bernoulli 7 (2001), for moves whose size follows their acceptance.
+    """
+
+    Config: ClassVar[type] = AnnealingConfig
+    summary: ClassVar[str] = "Simulated annealing, many chains at a time"
+    source: ClassVar[str] = "Kirkpatrick, Gelatt & Vecchi (1983); Hukushima & Iba (2003)"
+    patience: ClassVar[int] = 100
+
+    def __init__(self, config: AnnealingConfig) -> None:
+        super().__init__(config)
+        self._step, self._best, self._seconds = 0, Best(), 0.0
+        self._first, self._temperature, self._accepted = config.temperature, config.temperature, 0.0
+        self._losses: Losses = np.zeros(0)
+
+    @property
+    def population(self) -> int:
+        return int(self.config.chains)
+
+    def fit(
+        self, objective: Objective, params: dict[str, FloatArray], *, seed: int, state: Arrays | None = None
+    ) -> ProgressStream:
+        began, config = time.monotonic(), self.config
+        self._genome = Genome(params)
+        self._contest = Contest(objective, self._genome, config.windows, config.resample, seed)
+        rng = np.random.default_rng([seed, START])
+        self._rows = self._genome.initial(params, config.chains, config.sigma, rng)
+        self._sizes = np.full(config.chains, config.sigma, np.float32)
+        earlier = self._restore(state) if state else 0.0
+        spent = 0.0
+        while self._step < config.steps:
+            self._anneal(np.random.default_rng([seed, self._step]), max(self._step / config.steps, spent))
+            self._step += 1
+            valid = self._contest.valid_loss()
+            improved = self._best.improved_by(valid)
+            self._seconds = earlier + time.monotonic() - began
+            evaluator = self._contest.evaluator
+            details = {
+                "temperature": self._temperature,
+                "acceptance": self._accepted,
+                "move_size": float(self._sizes.mean()),
+                "evaluations_per_second": evaluator.evaluations / evaluator.seconds,
+                "networks_per_pass": float(evaluator.chunk),
+            }
+            spent = (yield Progress(self._step, self._contest.loss, valid, improved, self._seconds, details)) or 0.0
+
+    def _anneal(self, rng: np.random.Generator, share: float) -> None:
+        """Lower the temperature, then move all chains some times."""
+        if self._contest.open(self._step, share):
+            self._losses = self._contest.judge(self._rows)
+        self._cool(rng, share)
+        accepted = 0
+        for _ in range(self.config.moves):
+            noise = rng.standard_normal(self._rows.shape, dtype=np.float32) * self._sizes[:, None]
+            moved = self._rows + noise * (rng.random(self._rows.shape, dtype=np.float32) < self.config.move_rate)
+            losses = self._contest.judge(moved)
+            taken = metropolis(rng, self._losses, losses, self._temperature)
+            self._rows = np.where(taken[:, None], moved, self._rows)
+            self._losses = np.where(taken, losses, self._losses)
+            self._sizes *= np.exp(PACE * (taken - ACCEPTANCE)).astype(np.float32)
+            accepted += int(taken.sum())
+        self._accepted = accepted / (self.config.moves * len(self._rows))
+
+    def _cool(self, rng: np.random.Generator, share: float) -> None:
+        """Lower the temperature and choose the chains that live on."""
+        config, before = self.config, self._temperature
+        if not self._first:
+            known = self._losses[np.isfinite(self._losses)]
+            self._first = WARMTH * float(known.std()) if len(known) else 0.0
+        last = config.last_temperature
+        fall = last**share if config.cooling == "exponential" else 1 - (1 - last) * share
+        self._temperature = self._first * fall
+        if 0 < self._temperature < before:
+            chosen = survivors(rng, self._losses, 1 / self._temperature - 1 / before)
+            self._rows, self._losses, self._sizes = self._rows[chosen], self._losses[chosen], self._sizes[chosen]
+
+    @property
+    def params(self) -> dict[str, FloatArray]:
+        return self._genome.params(self._contest.answer)
+
+    def state(self) -> Arrays:
+        counters = [self._step, self._best.value, self._seconds, self._first, self._temperature]
+        out: Arrays = {"counters": np.array(counters, dtype=np.float64)}
+        out |= {"rows": self._rows.copy(), "losses": self._losses.copy(), "sizes": self._sizes.copy()}
+        return out | self._contest.state()
+
+    def _restore(self, state: Arrays) -> float:
+        """Continue from :meth:`state`; return the seconds already spent."""
+        step, best, seconds, self._first, self._temperature = map(float, state["counters"])
+        self._step, self._best = int(step), Best(best)
+        self._rows, self._losses, self._sizes = (state[name].copy() for name in ("rows", "losses", "sizes"))
+        self._contest.restore(state)
+        return seconds
+
+
+def metropolis(rng: np.random.Generator, before: Losses, after: Losses, temperature: float) -> NDArray[np.bool_]:
+    """Return which moves (n,) are accepted: those that are no worse, others with probability exp(-rise / T)."""
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        rise = np.where(np.isfinite(after), after - before, np.inf)  # from inf to anything is a fall: -inf
+        chance = np.exp(-np.maximum(rise, 0.0) / temperature) if temperature else (rise <= 0).astype(np.float64)
+    return np.asarray(rng.random(len(rise)) < chance)
+
+
+def survivors(rng: np.random.Generator, losses: Losses, fall: float) -> NDArray[np.int64]:
+    """Return the numbers (n,) of the chains that live on, by systematic sampling of exp(-fall * loss).
+
+    Args:
+        rng: Source of randomness.
+        losses: (n,).
+        fall: How much the inverse temperature has grown.
+    """
+    lowest = losses.min()
+    if not np.isfinite(lowest):
+        return np.arange(len(losses))
+    weight = np.cumsum(np.exp(-fall * (losses - lowest)))
+    points = (np.arange(len(losses)) + rng.random()) / len(losses) * weight[-1]
+    return np.asarray(np.searchsorted(weight, points).clip(max=len(losses) - 1))

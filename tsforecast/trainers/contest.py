@@ -1,0 +1,99 @@
+"""By which training windows many networks are judged, and which of them is the answer."""
+
+from __future__ import annotations
+
+import numpy as np
+from deap import tools
+
+from tsforecast.trainers.base import Arrays, FloatArray, finite
+from tsforecast.trainers.individuals import Losses, individuals, same_genes
+from tsforecast.trainers.objective import Objective
+from tsforecast.trainers.population import Evaluator, Genome
+
+SAMPLES = 1 << 32  # second word of the seeds of samples, beyond any step
+
+
+class Contest:
+    """Judges networks by samples of training windows; the answer is the best network of the present sample.
+
+    Everybody is judged by the same windows (common random numbers). A new sample is drawn every ``resample`` steps; the
+    answer is judged again by it, and so must be whoever else lives on. A network that can be shown the truth inside a
+    window is shown it less and less often over the first half of the training.
+
+    Args:
+        objective: What is minimised.
+        genome: How rows become parameters.
+        windows: As in :class:`Evaluator`.
+        resample: Steps that share a sample.
+        seed: Seed of the samples.
+    """
+
+    def __init__(self, objective: Objective, genome: Genome, windows: int, resample: int, seed: int) -> None:
+        self.evaluator = Evaluator(objective, genome, windows)
+        self.resample, self._seed = resample, seed
+        self._varies = objective.teachable or self.evaluator.windows < objective.n_train
+        self._hall = tools.HallOfFame(1, similar=same_genes)
+        self._sample, self._chance = -1, 1.0
+        self._drawn = -1
+        self._valid, self._validated = float("inf"), np.zeros(0, np.float32)
+
+    def open(self, step: int, share: float) -> bool:
+        """Begin step 0, 1, ...; return whether the living are to be judged by other windows than before.
+
+        Args:
+            step: Steps done.
+            share: Of the training that is done, 0 to 1.
+        """
+        sample = step // self.resample if self._varies else 0
+        changes = sample != self._sample
+        if changes:
+            self._sample, self._chance = sample, max(0.0, 1 - 2 * share)
+        if self._drawn != sample:
+            self.evaluator.draw(np.random.default_rng([self._seed, SAMPLES, sample]), self._chance)
+            self._drawn = sample
+        if changes and len(self._hall):
+            answer = self.answer[None]
+            self._hall.clear()
+            self.judge(answer)
+        return changes
+
+    def judge(self, rows: FloatArray) -> Losses:
+        """Return the losses (n,) of rows (n, d) over the sample."""
+        losses = self.evaluator.losses(rows)
+        self.enter(rows, losses)
+        return losses
+
+    def enter(self, rows: FloatArray, losses: Losses) -> None:
+        """Take note of rows (n, d) whose losses (n,) over the sample are known."""
+        self._hall.update(individuals(rows, losses))
+
+    @property
+    def answer(self) -> FloatArray:
+        """The best row (d,) of the present sample."""
+        row: FloatArray = self._hall[0].row
+        return row
+
+    @property
+    def loss(self) -> float:
+        """Its loss over the sample."""
+        return finite(self._hall[0].fitness.values[0])
+
+    def valid_loss(self) -> float:
+        """Return its validation loss, which is computed only when the answer is another than the last time."""
+        if not np.array_equal(self.answer, self._validated):
+            self._validated = self.answer
+            self._valid = finite(self.evaluator.valid_loss(self.answer))
+        return self._valid
+
+    def state(self) -> Arrays:
+        """Return everything that is needed to go on."""
+        counters = np.array([self._sample, self._chance, self._valid, *self._hall[0].fitness.values])
+        return {"contest": counters, "answer": self.answer.copy()} | self.evaluator.state()
+
+    def restore(self, state: Arrays) -> None:
+        """Continue from :meth:`state`."""
+        sample, self._chance, self._valid, loss = map(float, state["contest"])
+        self._sample = int(sample)
+        self.enter(state["answer"][None], np.array([loss]))
+        self._validated = self.answer
+        self.evaluator.restore(state)

@@ -1,0 +1,198 @@
+"""Many networks at once: parameters as rows of one array, and their losses in a few batched passes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from tsforecast.ops.torch_ops import TorchOps
+from tsforecast.trainers.base import Arrays, FloatArray
+from tsforecast.trainers.individuals import Losses
+from tsforecast.trainers.objective import LOSSES, Objective
+
+FLOOR = 0.3  # smallest scale of a tensor, as a share of that of all parameters: biases begin at zero
+WORK = 1 << 24  # windows x steps x width of one pass on a CPU: less costs calls, more falls out of the cache
+SAMPLE, FEWEST = 3072, 64  # values and windows of a sample
+LESSONS = 16  # windows to learn from for every one to be judged by
+GPU = 1 << 6  # times as much on a GPU
+SINGLE = 20_000  # parameters from which one network keeps a CPU busy: fused kernels, one network after the other
+
+
+class Genome:
+    """How the parameters of a network become a row of genes, each in units of its tensor's initial spread.
+
+    Args:
+        params: Initial parameters.
+    """
+
+    def __init__(self, params: Mapping[str, FloatArray]) -> None:
+        self.shapes = {name: value.shape for name, value in params.items()}
+        sizes = [value.size for value in params.values()]
+        self.ends = np.cumsum(sizes).tolist()
+        flat = self._flat(params)
+        floor = FLOOR * float(np.sqrt(np.mean(np.square(flat, dtype=np.float64)))) or 1.0
+        spread = [float(np.sqrt(np.mean(np.square(v, dtype=np.float64)))) if v.size else 0.0 for v in params.values()]
+        self.scale = np.repeat(np.maximum(spread, floor), sizes).astype(np.float32)
+
+    @property
+    def size(self) -> int:
+        """Number of genes d."""
+        return len(self.scale)
+
+    def _flat(self, params: Mapping[str, FloatArray]) -> FloatArray:
+        return np.concatenate([params[name].ravel() for name in self.shapes])
+
+    def row(self, params: Mapping[str, FloatArray]) -> FloatArray:
+        """Return parameters as genes (d,)."""
+        return self._flat(params) / self.scale
+
+    def params(self, row: FloatArray) -> dict[str, FloatArray]:
+        """Return genes (d,) as parameters, arrays of their own."""
+        parts = np.split(row * self.scale, self.ends[:-1])
+        return {
+            name: part.reshape(shape).copy() for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
+
+    def tensors(self, values: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return parameters (n, d) by name, each (n, ...) and contiguous; differentiable."""
+        parts = torch.tensor_split(values, self.ends[:-1], dim=1)
+        named = zip(self.shapes.items(), parts, strict=True)
+        return {name: part.reshape((len(values), *shape)).contiguous() for (name, shape), part in named}
+
+    def initial(
+        self, params: Mapping[str, FloatArray], count: int, sigma: float, rng: np.random.Generator
+    ) -> FloatArray:
+        """Return a first population (count, d): the given network, then others of the same make.
+
+        Those permute the entries of each tensor, which keeps every spread that the model's own initialisation chose,
+        and add noise of ``sigma`` units, which also moves what began at zero.
+        """
+        start = self.row(params)
+        rows = np.tile(start, (count, 1))
+        for first, last in zip([0, *self.ends[:-1]], self.ends, strict=True):
+            rows[1:, first:last] = rng.permuted(rows[1:, first:last], axis=1)
+        rows[1:] += np.float32(sigma) * rng.standard_normal(rows[1:].shape, dtype=np.float32)
+        return rows
+
+
+class Evaluator:
+    """Computes losses of rows of genes over one sample of training windows, the same windows for all.
+
+    Small networks are computed together, some tens per pass; networks too large to gain from company on a CPU go one by
+    one through the fused kernels. Which way, and how many per pass, follows from sizes and not from the clock: the last
+    bits of a loss depend on it, and the seed alone decides the outcome.
+
+    Args:
+        objective: What is minimised.
+        genome: How rows become parameters.
+        windows: Training windows in a sample; 0: as many as hold ``SAMPLE`` values to forecast.
+    """
+
+    def __init__(self, objective: Objective, genome: Genome, windows: int) -> None:
+        self.objective, self.genome = objective, genome
+        values = objective.block * objective.tables.target.shape[1]
+        self.windows = min(windows or max(SAMPLE // values, FEWEST), objective.n_train)
+        self.device = torch.device(objective.device)
+        self.batched = self.device.type != "cpu" or genome.size <= SINGLE
+        self.chunk = self._networks_per_pass() if self.batched else 1
+        self.evaluations, self.seconds = 0, 0.0
+        self._scale = torch.from_numpy(genome.scale).to(self.device)
+        self._ops = TorchOps(self.device, fused=not self.batched)
+
+    def draw(self, rng: np.random.Generator, chance: float = 0.0) -> None:
+        """Choose the windows of the next losses, and where a network that feeds itself is shown the truth.
+
+        Whoever learns does so on ``lessons``, more windows than those of the sample: a network that learns a small
+        sample by heart would win on it and forecast badly.
+
+        Args:
+            rng: Source of randomness.
+            chance: Of being shown the truth, at every step of a window; only for teachable networks.
+        """
+        count = self.objective.n_train
+        self.rows = np.arange(count) if self.windows == count else rng.choice(count, self.windows, replace=False)
+        self.batch = self.objective.batch(torch.from_numpy(self.rows).to(self.device))
+        self.teacher = self._shown(rng, self.windows, chance)
+        self.lessons = np.sort(rng.choice(count, min(count, LESSONS * self.windows), replace=False))
+        self.lesson_teacher = self._shown(rng, len(self.lessons), chance)
+
+    def _shown(self, rng: np.random.Generator, windows: int, chance: float) -> torch.Tensor | None:
+        if not self.objective.teachable:
+            return None
+        shown = rng.random((windows, self.objective.block, 1)) < chance
+        return torch.from_numpy(shown.astype(np.float32)).to(self.device)
+
+    def losses(self, rows: FloatArray) -> Losses:
+        """Return the losses, or the fitness, of rows (n, d) over the sample; ``inf`` where they are no number."""
+        began = time.perf_counter()
+        values = torch.from_numpy(np.ascontiguousarray(rows)).to(self.device) * self._scale
+        with torch.inference_mode():
+            parts = [self._pass(part) for part in torch.split(values, self.chunk)]
+        out = np.concatenate(parts).astype(np.float64)
+        self.evaluations += len(rows)
+        self.seconds += time.perf_counter() - began
+        return np.where(np.isfinite(out), out, np.inf)
+
+    def lesson(self, values: torch.Tensor, number: int) -> torch.Tensor:
+        """Return the losses (n,) of a few parameters (n, d), in their own units, with a gradient.
+
+        They are over a part of the lessons, as many windows as in the sample: another part for another number.
+        """
+        parts = -(-len(self.lessons) // self.windows)
+        part = slice(number % parts, None, parts)
+        batch = self.objective.batch(torch.from_numpy(self.lessons[part]).to(self.device))
+        teacher = None if self.lesson_teacher is None else self.lesson_teacher[part]
+
+        def loss(params: Mapping[str, torch.Tensor]) -> torch.Tensor:
+            out: torch.Tensor = self.objective.train_loss(self._ops, params, batch, teacher=teacher)
+            return out
+
+        params = self.genome.tensors(values)
+        if self.batched:
+            losses: torch.Tensor = torch.func.vmap(loss)(params)
+            return losses
+        return torch.stack([loss({k: v[i] for k, v in params.items()}) for i in range(len(values))])
+
+    def valid_loss(self, row: FloatArray) -> float:
+        """Return the validation loss of one row, computed on the device."""
+        params = self.genome.params(row)
+        return self.objective.valid_loss({k: torch.from_numpy(v).to(self.device) for k, v in params.items()})
+
+    def _networks_per_pass(self) -> int:
+        steps = self.objective.lags + self.objective.block
+        work = self.windows * steps * np.sqrt(self.genome.size)  # a matrix of weights is about as wide as its root
+        return max(1, int((WORK if self.device.type == "cpu" else GPU * WORK) / work))
+
+    def _pass(self, values: torch.Tensor) -> Losses:
+        """Return the losses of some parameters (n, d), computed together."""
+        params = self.genome.tensors(values)
+        function = self._difference if self.objective.fitness else self._loss
+        if self.batched:
+            out = torch.func.vmap(function)(params)
+        else:
+            out = function({name: value[0] for name, value in params.items()})[None]
+        if self.objective.fitness is None:
+            return out.cpu().numpy()
+        forecasts = (out + self.batch["future_target"]).cpu().numpy()
+        with np.errstate(all="ignore"):  # what a diverged network says becomes inf
+            return self.objective.fitness(forecasts, self.objective.train[self.rows])
+
+    def _difference(self, params: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        out: torch.Tensor = self.objective.differences(self._ops, params, self.batch, teacher=self.teacher)
+        return out
+
+    def _loss(self, params: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        out: torch.Tensor = LOSSES[self.objective.loss](self._difference(params)).mean()
+        return out
+
+    def state(self) -> Arrays:
+        """Return what has been counted."""
+        return {"evaluations": np.array([self.evaluations, self.seconds])}
+
+    def restore(self, state: Arrays) -> None:
+        """Continue as :meth:`state` says."""
+        count, self.seconds = map(float, state["evaluations"])
+        self.evaluations = int(count)
