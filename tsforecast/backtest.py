@@ -12,11 +12,14 @@ from tsforecast.data.window import positions
 from tsforecast.domains import DOMAINS
 from tsforecast.errors import DataError
 from tsforecast.forecaster import Ahead, Forecaster, rows_at
+from tsforecast.loop import diagnose_one_step, one_step
+from tsforecast.metrics.base import Floats
 from tsforecast.models.base import Inputs
 from tsforecast.models.naive import Drift, Naive, SeasonalNaive
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.reference import clear_sky_persistence, climatology
 from tsforecast.scores import Forecasts
+from tsforecast.seen import first_new_rows
 
 
 @dataclass(frozen=True)
@@ -57,37 +60,61 @@ def backtest(
         DataError: No rows to score.
     """
     horizon = horizon or forecaster.shape.horizon
-    first = _first_rows(forecaster, frame, in_sample)
+    first = frame.bounds[:-1] if in_sample else first_new_rows(forecaster, frame)
     span = np.arange(len(frame.time)) >= np.repeat(first, np.diff(frame.bounds))
     cutoffs = _cutoffs(forecaster, frame, first, horizon, stride, n_windows)
     if not len(cutoffs):
         raise _nothing_to_score(forecaster, frame, first, horizon)
     time, values = forecaster.forecast(frame, cutoffs, horizon)
     rows = Ahead(frame, cutoffs, horizon).rows
-    base = baselines(forecaster, frame, cutoffs, horizon)
-    made = tuple(
-        _one_target(forecaster, frame, cutoffs, t, time, rows, values, base) for t in range(forecaster.targets)
-    )
-    if in_sample:
-        first = frame.bounds[1:]  # the baselines of the domain may then look at all rows, too
-    made = tuple(_with_domain(forecaster, frame, cutoffs, first, f, t) for t, f in enumerate(made))
+    history = frame.bounds[1:] if in_sample else first  # in sample the baselines of the domain may see all rows, too
+    made = assemble(forecaster, frame, cutoffs, history, time, rows, values)
+    if forecaster.network.free_running:
+        ahead = one_step(forecaster, frame, np.unique(rows[rows >= 0]))
+        made = with_open_loop(made, ahead, rows)
+    else:
+        ahead = np.full((len(frame.time), forecaster.targets), np.nan)
+        inside = rows[:, 0] >= 0
+        ahead[rows[inside, 0]] = values[inside, 0]
+    made = tuple(replace(f, diagnosis=diagnose_one_step(forecaster, frame, ahead, t)) for t, f in enumerate(made))
     observed = np.any([np.isfinite(frame.observed(t)) for t in range(forecaster.targets)], axis=0)
     known = np.flatnonzero(observed & span)
     covered = len(np.intersect1d(known, rows[rows >= 0]))
     return Backtest(made, covered, len(known) - covered)
 
 
-def _first_rows(forecaster: Forecaster, frame: Frame, in_sample: bool) -> NDArray[np.int64]:
-    """Return (S,) the first row to score of each series: the one after the last row that training saw."""
-    out = frame.bounds[:-1].copy()
-    if in_sample:
-        return out
-    seen = dict(zip(forecaster.memory.series, forecaster.memory.last_seen, strict=True))
-    for s, name in enumerate(frame.series):
-        if name in seen:
-            own = frame.time[frame.bounds[s] : frame.bounds[s + 1]]
-            out[s] += np.searchsorted(own, seen[name], side="right")
-    return out
+def assemble(
+    forecaster: Forecaster,
+    frame: Frame,
+    cutoffs: NDArray[np.int64],
+    history: NDArray[np.int64],
+    time: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    values: NDArray[np.float64],
+) -> tuple[Forecasts, ...]:
+    """Put forecasts beside what happened and beside the baselines.
+
+    Args:
+        forecaster: What made them.
+        frame: The series.
+        cutoffs: (K,) last known rows.
+        history: (S,) first row of each series that the baselines of the domain may not learn from.
+        time: (K, H) times of the forecasts.
+        rows: (K, H) rows at these times; -1 for none.
+        values: (K, H, T) the forecasts.
+
+    Returns:
+        One per target.
+    """
+    base = baselines(forecaster, frame, cutoffs, rows.shape[1])
+    made = [_one_target(forecaster, frame, cutoffs, t, time, rows, values, base) for t in range(forecaster.targets)]
+    return tuple(_with_domain(forecaster, frame, cutoffs, history, f, t) for t, f in enumerate(made))
+
+
+def with_open_loop(made: tuple[Forecasts, ...], ahead: Floats, rows: NDArray[np.int64]) -> tuple[Forecasts, ...]:
+    """Add forecasts (N, T) of rows one step ahead at (K, H) rows."""
+    spread = np.where(rows[..., None] >= 0, ahead[rows], np.nan)
+    return tuple(replace(f, open_loop=spread[..., t]) for t, f in enumerate(made))
 
 
 def _cutoffs(
@@ -170,7 +197,7 @@ def _one_target(
     column = frame.observed(target)
     return Forecasts(
         target=frame.columns[target],
-        unit_time=frame.freq.alias,
+        unit_time=frame.clock.sampling or frame.freq.alias,
         series=frame.series_of(cutoffs),
         series_names=frame.series,
         cutoff=frame.time[cutoffs],

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tsforecast.backtest import backtest
 from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
+from tsforecast.errors import UsageError
 from tsforecast.forecast_files import join_files
 from tsforecast.forecaster import Forecaster
+from tsforecast.loop import cost_of_closing, drift_of_run
 from tsforecast.options import ReadOptions
 from tsforecast.registry import METRICS
 from tsforecast.scores import Forecasts, score_table
+from tsforecast.seen import is_another_record
+from tsforecast.simulation import Simulation, verdict_of_run
+from tsforecast.simulation import simulate as run_freely
 from tsforecast.verdict import Verdict, judge
 
 
@@ -26,12 +31,14 @@ class Evaluation:
         records: Long score table, see ``scores.score_table``.
         verdicts: One per target.
         notes: What a reader of the scores must know.
+        warnings: What should be changed before the forecaster is used.
     """
 
     forecasts: tuple[Forecasts, ...]
     records: list[dict[str, Any]]
     verdicts: list[Verdict]
     notes: list[str]
+    warnings: list[str] = field(default_factory=list)
 
 
 def evaluate(
@@ -43,8 +50,10 @@ def evaluate(
     stride: int = 1,
     n_windows: int = 0,
     in_sample: bool = False,
+    simulate: bool = False,
+    warmup: int = 0,
 ) -> Evaluation:
-    """Score a forecaster by rolling origin on the rows after those it has seen.
+    """Score a forecaster on the rows after those it has seen, by rolling origin or in simulation.
 
     Args:
         forecaster: Fitted.
@@ -54,21 +63,51 @@ def evaluate(
         stride: Steps between two cutoffs.
         n_windows: Only the last so many cutoffs per series; 0 for all.
         in_sample: Score all rows, also those that training saw.
+        simulate: Run freely over the whole record instead, from its inputs and its first outputs.
+        warmup: Rows whose outputs a simulation knows; the lags by default.
 
     Raises:
         DataError: Nothing to score.
-        UsageError: Unknown metric.
+        UsageError: Unknown metric, or options of the one way of scoring with the other.
     """
     for name in metrics:
         METRICS.check(name)
-    made = backtest(forecaster, frame, horizon=horizon, stride=stride, n_windows=n_windows, in_sample=in_sample)
-    notes = []
-    if in_sample:
-        notes.append("scored in sample: training has seen these rows, the scores are too good")
-    if made.unscored and not n_windows:
+    notes = ["scored in sample: training has seen these rows, the scores are too good"] if in_sample else []
+    if not in_sample and is_another_record(forecaster, frame):
+        notes.append("training saw none of these rows: another record, scored as a whole")
+    random_walk = forecaster.options.domain == "stock"
+    if simulate:
+        if horizon or stride > 1 or n_windows:
+            raise UsageError(
+                "a simulation is one run over the whole record, without horizon, stride and windows",
+                hint="leave --horizon, --stride and --n-windows away, or --simulate",
+            )
+        made = run_freely(forecaster, frame, warmup=warmup, in_sample=in_sample)
+        drifts = filter(None, (drift_of_run(forecaster, f) for f in made.forecasts))
+        return _simulation(replace(made, warnings=[*made.warnings, *drifts]), metrics, notes)
+    if warmup:
+        raise UsageError("--warmup is for a simulation", hint="add --simulate, or leave it away")
+    folds = backtest(forecaster, frame, horizon=horizon, stride=stride, n_windows=n_windows, in_sample=in_sample)
+    if folds.unscored and not n_windows:
         why = "no complete lags before them" + (", or left out by the stride" if stride > 1 else "")
-        notes.append(f"{made.unscored} of {made.scored + made.unscored} rows have no forecast ({why})")
-    return _evaluation(made.forecasts, metrics, forecaster.options.domain == "stock", notes)
+        notes.append(f"{folds.unscored} of {folds.scored + folds.unscored} rows have no forecast ({why})")
+    costs = [cost_of_closing(forecaster, f) for f in folds.forecasts]
+    notes += [note for note, _ in costs if note]
+    warnings = [warning for _, warning in costs if warning]
+    return replace(_evaluation(folds.forecasts, metrics, random_walk, notes), warnings=warnings)
+
+
+def _simulation(made: Simulation, metrics: Sequence[str], notes: list[str]) -> Evaluation:
+    """Score the rows of all runs alike: steps of a run are no steps of a horizon, and there are too many of them."""
+    records = [record for f in made.forecasts for record in score_table(f.by_row(), list(metrics) or list(METRICS))]
+    left = [f"{f.target}, one step ahead: {f.diagnosis.sentence}" for f in made.forecasts if f.diagnosis]
+    return Evaluation(
+        forecasts=made.forecasts,
+        records=[record for record in records if record["step"] is None],
+        verdicts=[verdict_of_run(f, judge(f)) for f in made.forecasts],
+        notes=[*notes, *made.notes, *left],
+        warnings=made.warnings,
+    )
 
 
 def evaluate_files(

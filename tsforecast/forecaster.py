@@ -112,7 +112,13 @@ class Forecaster:
         return out
 
     def forecast(
-        self, frame: Frame, cutoffs: NDArray[np.int64], horizon: int, *, future: Frame | None = None
+        self,
+        frame: Frame,
+        cutoffs: NDArray[np.int64],
+        horizon: int,
+        *,
+        future: Frame | None = None,
+        since: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Forecast what follows given rows.
 
@@ -121,6 +127,8 @@ class Forecaster:
             cutoffs: (K,) row numbers of the last known rows; the lags up to there must be complete.
             horizon: Steps; more than the network forecasts at once are reached by recursion.
             future: Rows after the cutoffs with future covariates, where the frame itself has none.
+            since: (K,) first rows that may be looked at. Lags before them see that row, and the mean that future
+                covariates have over the horizon: a neutral guess at what drove the system to where it was.
 
         Returns:
             Times (K, horizon) and forecasts (K, horizon, T) in the units of the data.
@@ -128,29 +136,38 @@ class Forecaster:
         Raises:
             DataError: Future covariates are not known far enough.
         """
-        block = self.network.block
+        block = 1 if self.network.free_running else self.network.block
         ahead = Ahead(frame, cutoffs, -(-horizon // block) * block)  # the last block is computed whole, then cut off
         time = ahead.time()
         covariates = self._future_covariates(frame, ahead, time, future, horizon)
         time = time[:, :horizon]
         scaled = self.tables(frame)
-        lags = np.arange(self.shape.lags)
+        lags = np.arange(1 - self.shape.lags, 1)
+        first_known = np.zeros(len(cutoffs), np.int64) if since is None else since
         out = np.empty((len(cutoffs), horizon, self.targets), dtype=np.float32)
         for first in range(0, len(cutoffs), CHUNK):
             part = slice(first, first + CHUNK)
-            window = scaled.cut(cutoffs[part] - len(lags) + 1, lags, lags[:0], self.shape.season_length)
-            inputs = Inputs(**window).replace(future_covariates=covariates[part])
+            last = scaled.cut(cutoffs[part], np.arange(1), np.arange(0), self.shape.season_length)
+            wanted = cutoffs[part, None] + lags
+            rows = np.maximum(wanted, first_known[part, None])
+            behind = scaled.covariates[rows]
+            usual = covariates[part].mean(axis=1, keepdims=True)
+            before = (wanted < first_known[part, None])[..., None]
+            behind[..., scaled.past :] = np.where(before, usual, behind[..., scaled.past :])
+            inputs = Inputs(**last).replace(
+                past_target=scaled.target[rows], past_covariates=behind, future_covariates=covariates[part]
+            )
             out[part] = roll_out(NumpyOps(), self.network, dict(self.params), inputs, horizon)[..., 0]
-        return time, self._to_units(out, time)
+        return time, self.to_units(out, time)
 
-    def _to_units(self, scaled: FloatArray, time: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Undo scaling and transform, then keep to what is physically possible."""
+    def to_units(self, scaled: FloatArray, time: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Undo scaling and transform of (..., K, H, T) at times (K, H), then keep to what is physically possible."""
         values = untransform(self.scaler.invert(scaled, slice(0, self.targets)), self.options.transform)
         high = min((x for x in (self.options.cap, self.options.rated) if x is not None), default=None)
         if self.options.floor is not None or high is not None:
             values = np.clip(values, self.options.floor, high)
         if self.memory.night is not None:
-            values[self.memory.night.at(time)] = 0.0
+            values[..., self.memory.night.at(time), :] = 0.0
         return values
 
     def _future_covariates(

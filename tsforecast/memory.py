@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsforecast.data.frame import Frame
+from tsforecast.data.recognise import fingerprints
 from tsforecast.data.split import Split
 from tsforecast.data.window import positions
 from tsforecast.defaults import Shape
@@ -29,6 +30,7 @@ class Memory:
         ranges: (C, 2) lowest and highest value per column, data units.
         night: When the target is zero because the sun is down, if ``--night`` asked for it.
         rows: Rows of training and validation.
+        blocks: (n, 3) what these rows are recognised by where there is no clock, see ``seen``; none with a clock.
     """
 
     series: tuple[str, ...]
@@ -38,6 +40,7 @@ class Memory:
     ranges: NDArray[np.float64]
     night: NightTable | None = None
     rows: int = 0
+    blocks: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
 
 
 def remember(frame: Frame, cut: Split, options: FitOptions, shape: Shape, targets: int) -> Memory:
@@ -55,6 +58,7 @@ def remember(frame: Frame, cut: Split, options: FitOptions, shape: Shape, target
         ranges=np.stack([_reduce(how, frame.values[seen]) for how in (np.min, np.max)], axis=1),
         night=night,
         rows=int(seen.sum()),
+        blocks=fingerprints(frame, cut.test, targets),
     )
 
 

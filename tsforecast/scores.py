@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforecast.diagnosis import Diagnosis
 from tsforecast.metrics.base import Floats, Metric, Pairs, pairs
 from tsforecast.registry import METRICS
 
-FORECAST = "forecast"
+FORECAST, OPEN_LOOP = "forecast", "open_loop"
 _BLOCK = 1 << 15  # pairs per block: the arrays of a block stay in the processor's cache
 
 
@@ -22,7 +23,8 @@ class Forecasts:
 
     Attributes:
         target: Name of the target; several targets are several of these.
-        unit_time: Alias of the freq, for axis labels (``h``, ``15min``).
+        unit_time: Alias of the freq, for axis labels (``h``, ``15min``); without a clock the time between two rows
+            (``4s``) where it is known, else ``step``.
         series: (K,) code of the series of each fold.
         series_names: S names; one empty string when there is no id column.
         cutoff: (K,) time of the last known row: microseconds since 1970, or a step index.
@@ -37,6 +39,9 @@ class Forecasts:
             and RMSSE) per series, NaN where unknown.
         rated: Rated value, the denominator of nRMSE; None: the range of the actuals.
         daylight: (K, H) True by day, for solar power; None elsewhere.
+        open_loop: (K, H) each step forecast one step ahead, from true values, NaN where these are unknown; None for a
+            model that feeds nothing back.
+        diagnosis: What is left in the residuals one step ahead, where they were diagnosed.
     """
 
     target: str
@@ -54,6 +59,8 @@ class Forecasts:
     scale: Floats
     rated: float | None = None
     daylight: NDArray[np.bool_] | None = None
+    open_loop: Floats | None = None
+    diagnosis: Diagnosis | None = None
 
     def pairs(self, forecast: Floats | None = None) -> Pairs:
         """Return the (K, H) pairs of the actuals with ``forecast`` (a baseline, say); with the forecast by default."""
@@ -78,6 +85,27 @@ class Forecasts:
             last=self.last[folds],
             baselines={name: values[folds] for name, values in self.baselines.items()},
             daylight=None if self.daylight is None else self.daylight[folds],
+            open_loop=None if self.open_loop is None else self.open_loop[folds],
+        )
+
+    def by_row(self) -> Forecasts:
+        """Return every forecast that was made as a fold of one step: K' rows in order, H = 1."""
+        fold, step = np.nonzero(np.isfinite(self.forecast))
+
+        def column(values: NDArray[Any]) -> NDArray[Any]:
+            return values[fold, step][:, None]
+
+        return replace(
+            self,
+            series=self.series[fold],
+            cutoff=self.cutoff[fold],
+            last=self.last[fold],
+            time=column(self.time),
+            actual=column(self.actual),
+            forecast=column(self.forecast),
+            baselines={name: column(values) for name, values in self.baselines.items()},
+            daylight=None if self.daylight is None else column(self.daylight),
+            open_loop=None if self.open_loop is None else column(self.open_loop),
         )
 
     def by_day(self) -> Forecasts:
@@ -96,10 +124,10 @@ def score_table(f: Forecasts, metrics: Sequence[str]) -> list[dict[str, Any]]:
 
     Returns:
         One record per (rows, group, model) with the keys ``target``, ``rows`` (``all``, and ``daylight`` if given),
-        ``series`` (None: all of them), ``step`` (1 to H; None: all of them), ``model`` (``forecast`` or a baseline),
-        ``n`` (pairs with both sides known), one key per metric (NaN where it has no value), and ``<metric>_excluded``
-        (pairs that the metric left out) for the metrics that leave pairs out. Records by series only where there are
-        several.
+        ``series`` (None: all of them), ``step`` (1 to H; None: all of them), ``model`` (``forecast``, a baseline, or
+        ``open_loop`` if given), ``n`` (pairs with both sides known), one key per metric (NaN where it has no value),
+        and ``<metric>_excluded`` (pairs that the metric left out) for the metrics that leave pairs out. Records by
+        series only where there are several.
 
     Raises:
         UsageError: A metric is not registered.
@@ -126,7 +154,8 @@ def _records(f: Forecasts, metrics: Sequence[Metric], rows: str) -> list[dict[st
 
 
 def _models(f: Forecasts) -> dict[str, Floats]:
-    return {FORECAST: f.forecast, **f.baselines}
+    opened = {} if f.open_loop is None else {OPEN_LOOP: f.open_loop}
+    return {FORECAST: f.forecast, **opened, **f.baselines}
 
 
 def _scores(f: Forecasts, whole: Pairs, metrics: Sequence[Metric], several: bool) -> dict[str, NDArray[Any]]:

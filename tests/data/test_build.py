@@ -254,6 +254,17 @@ def test_rows_are_steps_without_time() -> None:
     assert frame.clock.write(frame.freq.after(1, 2)) == {"step": [2, 3]}
 
 
+def test_the_sampling_of_a_record_is_remembered() -> None:
+    frame, schema, _ = make("id,y\na,1\nb,5\na,2\n", Schema(("y",), series_id="id"), sampling="4s")
+    assert frame.freq.kind == "step" and schema.no_time
+    known = Schema.from_json(json.loads(json.dumps(schema.to_json())))
+    again = make("id,y\na,1\na,2\n", known)[0]
+    assert again.clock.write(again.time) == {"seconds": [0, 4]}
+    assert make("id,y\na,1\na,2\n", known, sampling="4000ms")[0].clock.write(again.time) == {"seconds": [0, 4]}
+    with pytest.raises(DataError, match="the model was trained on rows every 4s; leave --sampling 2s away"):
+        make("id,y\na,1\na,2\n", known, sampling="2s")
+
+
 @pytest.mark.parametrize(
     ("schema", "message"),
     [

@@ -72,7 +72,8 @@ def test_every_style_is_written_back_as_it_came(style: str, start: datetime, ste
     elif style == "%Y%m%d%H":
         step = max(step, timedelta(hours=1))
     texts = [(start + i * step).strftime(style) for i in range(40)]
-    clock, time = find(column(texts))
+    dayfirst = {"%d": True, "%m": False}.get(style[:2])  # the forty rows may be of one ambiguous day
+    clock, time = find(column(texts), dayfirst=dayfirst)
     assert list(map(str, clock.write(time)["when"])) == texts
     assert Clock.from_json(json.loads(json.dumps(clock.to_json()))) == clock
 
@@ -180,6 +181,49 @@ def test_no_time_is_an_error_until_it_is_said() -> None:
         find(text)
     clock, time = find(text, no_time=True)
     assert clock.write(time) == {"step": [0, 1]}
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        ("4s", ["0", "4", "8", "12"]),
+        ("0.1s", ["0.0", "0.1", "0.2", "0.3"]),
+        ("10us", ["0.00000", "0.00001", "0.00002", "0.00003"]),
+        ("0.5min", ["0", "30", "60", "90"]),
+        ("2.50", ["0.0", "2.5", "5.0", "7.5"]),
+    ],
+)
+def test_a_known_sampling_writes_exact_seconds_that_read_back_as_steps(sampling: str, expected: list[str]) -> None:
+    clock, time = find("u,y\n" + "1,2\n" * 4, sampling=sampling)
+    assert time.tolist() == [0, 1, 2, 3]
+    written = clock.write(time)
+    assert {name: list(map(str, cells)) for name, cells in written.items()} == {"seconds": expected}
+    assert clock.sampling == (f"{sampling}s" if sampling == "2.50" else sampling)
+    assert clock.read_steps(np.array(expected, dtype=np.float64)).tolist() == [0, 1, 2, 3]
+    assert [parse_time(text, clock) for text in expected] == [0, 1, 2, 3]
+    assert Clock.from_json(json.loads(json.dumps(clock.to_json()))) == clock
+
+
+def test_a_time_between_two_rows_means_the_row_before() -> None:
+    clock = Clock(sampling="4s")
+    assert [parse_time(text, clock) for text in ("7.9", "8", "8100ms", "1min")] == [1, 2, 2, 15]
+    with pytest.raises(UsageError, match=r"'2020-01-01' is not a time.*seconds since its first row"):
+        parse_time("2020-01-01", clock)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sampling": "0s"}, "sampling: '0s' is not a duration; write 60s"),
+        ({"sampling": "-4s"}, "sampling: '-4s' is not a duration"),
+        ({"sampling": "4 furlongs"}, "sampling: '4 furlongs' is not a duration"),
+        ({"sampling": "4s", "time": "t"}, "--sampling 4s and --time t exclude each other; leave --time away"),
+        ({"sampling": "4s", "freq": "h"}, "--sampling 4s and --freq h exclude each other; leave --freq away"),
+    ],
+)
+def test_a_sampling_that_cannot_be_is_refused(options: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        find("t,y\n1,2\n2,3\n", **options)
 
 
 @pytest.mark.parametrize("bad", ["2020-02-30", "soon", ""])

@@ -44,6 +44,7 @@ ORACLES = {
     "mase": lambda rows: _mean([abs(f - a) / s for a, f, _, s in rows if s > 0]),
     "rmsse": lambda rows: math.sqrt(_mean([(f - a) ** 2 / s**2 for a, f, _, s in rows if s > 0])),
     "r2": _r2,
+    "fit": lambda rows: 100 * (1 - math.sqrt(1 - _r2(rows))),
     "bias": lambda rows: _mean([f - a for a, f, *_ in rows]),
     "directional_accuracy": _direction,
 }

@@ -30,7 +30,7 @@ def make(folds=120, horizon=6, names=("",), clock=True, stride=1, daylight=False
     unit, start = (HOUR, 1_700_000_000_000_000) if clock else (1, 0)
     return Forecasts(
         target="power",
-        unit_time="h",
+        unit_time="h" if clock else "step",
         series=np.repeat(np.arange(len(names)), folds),
         series_names=names,
         cutoff=start + cutoff * unit,
@@ -53,6 +53,7 @@ def make(folds=120, horizon=6, names=("",), clock=True, stride=1, daylight=False
 CASES = {
     "clock, daylight, many pairs": make(folds=1500, daylight=True),
     "steps, series, gaps between folds": make(names=("a", "b", "c"), folds=20, stride=24, clock=False),
+    "rows every half second": replace(make(clock=False), unit_time="0.5s"),
     "one step ahead": make(horizon=1),
     "one fold": make(folds=1),
     "nothing known": replace(make(), actual=np.full((120, 6), np.nan)),
@@ -87,6 +88,21 @@ def test_horizon_draws_the_error_of_every_step():
     assert np.allclose(line.get_ydata(), np.nanmean(np.abs(f.forecast - f.actual), axis=0))
 
 
+def test_horizon_draws_both_loops():
+    f = make()
+    (ax,) = PLOTS.get("horizon")(replace(f, open_loop=f.actual + 0.25)).axes
+    (line,) = [line for line in ax.lines if line.get_label() == "open_loop"]
+    assert np.allclose(line.get_ydata(), 0.25)
+
+
+def test_a_fold_alone_is_drawn_over_its_residuals():
+    f = make(folds=1)
+    above, below = PLOTS.get("forecasts")(f).axes
+    assert above.get_title() != "" and "residuals" in below.get_title()
+    assert np.allclose(below.lines[0].get_ydata(), (f.actual - f.forecast)[0], equal_nan=True)
+    assert all("residuals" not in ax.get_title() for ax in PLOTS.get("forecasts")(make(folds=2)).axes)
+
+
 def test_forecasts_shows_known_history_before_the_cutoff():
     f = make()
     ax = PLOTS.get("forecasts")(f).axes[0]
@@ -95,6 +111,15 @@ def test_forecasts_shows_known_history_before_the_cutoff():
     assert np.all(np.diff(np.asarray(actual.get_xdata()).astype(np.int64)) == HOUR)
     best = [line.get_label() for line in ax.lines if "baseline" in line.get_label()]
     assert best == ["best baseline (naive)"]
+
+
+def test_rows_of_a_known_sampling_are_drawn_in_seconds():
+    ax = PLOTS.get("forecasts")(CASES["rows every half second"]).axes[0]
+    actual = next(line for line in ax.lines if line.get_label() == "actual")
+    assert np.allclose(np.diff(actual.get_xdata()), 0.5)
+    assert ax.get_xlabel() == "time in seconds"
+    assert ax.get_title() == "7.5 s"  # the first of four among 120 cutoffs is at row 15
+    assert PLOTS.get("horizon")(CASES["rows every half second"]).axes[0].get_xlabel().endswith("(freq 0.5s)")
 
 
 def test_drawing_leaves_pyplot_and_its_settings_alone():

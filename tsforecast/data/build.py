@@ -70,7 +70,7 @@ def _place(
     alias = schema.freq or options.freq
     if fitted and options.freq and Freq.parse(options.freq) != Freq.parse(schema.freq):
         raise DataError(f"the model was trained on steps of {schema.freq}", hint=f"leave --freq {options.freq} away")
-    no_time = schema.no_time or options.no_time or alias == "step"
+    no_time = schema.no_time or options.rows_are_steps or alias == "step"
     clock, time = find_clock(table, replace(options, no_time=no_time), schema.clock)
     codes, series = _series(table, schema.series_id)
     found = sort(time, codes, len(series), notes)

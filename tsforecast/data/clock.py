@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 
 from tsforecast.data import timestyle
 from tsforecast.data.timestyle import MINUTE
+from tsforecast.durations import duration, in_seconds
 from tsforecast.errors import UsageError
 
 if TYPE_CHECKING:
     from tsforecast.data.table import Table
     from tsforecast.options import ReadOptions
 
+STEP, SECONDS = "step", "seconds"  # what the time column is called where the input has none
 EPOCH_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds per unit
 _EPOCH = re.compile(r"@(s|ms|us)(\d*)")
 _INTEGER = re.compile(r"%Y(%[mdHMS])*|%-[mdHMS]|%M|%S")
@@ -36,6 +39,7 @@ class Clock:
             wall clock.
         offset: Minutes east of UTC of the last row.
         hour_24: Midnight is written as 24:00 of the day before.
+        sampling: Time between two rows of a record without a clock, as the user wrote it ("4s"); "" when unknown.
     """
 
     columns: tuple[str, ...] = ()
@@ -44,21 +48,23 @@ class Clock:
     zone: str = ""
     offset: int = 0
     hour_24: bool = False
+    sampling: str = ""
 
-    def write(self, time: NDArray[np.int64]) -> dict[str, list[str] | list[int]]:
+    def write(self, time: NDArray[np.int64]) -> dict[str, list[str] | list[int] | list[Decimal]]:
         """Write timestamps as the input does.
 
         Args:
             time: (N,) microseconds, as in ``Frame.time``; steps when there is no clock.
 
         Returns:
-            The user's own column names, each with N texts or integers; {"step": ...} when there is no clock.
+            The user's own column names, each with N texts or integers. When there is no clock {"step": ...}, or, where
+            the sampling is known, {"seconds": ...} since the first row: integers, or else exact decimal numbers.
         """
         if not self.columns:
-            return {"step": time.tolist()}
+            return self._write_steps(time.tolist())
         wall = self.wall(time)
         zone = offset_text(self.offset, self.zone)
-        written: dict[str, list[str] | list[int]] = {}
+        written: dict[str, list[str] | list[int] | list[Decimal]] = {}
         for name, format, numeric in zip(self.columns, self.formats, self.numeric, strict=True):
             epoch = _EPOCH.fullmatch(format)
             if epoch:
@@ -67,6 +73,23 @@ class Clock:
             texts = timestyle.write(wall, format, zone=zone, hour_24=self.hour_24)
             written[name] = list(map(int, texts)) if numeric and _INTEGER.fullmatch(format) else texts
         return written
+
+    def _write_steps(self, steps: list[int]) -> dict[str, list[str] | list[int] | list[Decimal]]:
+        if not self.sampling:
+            return {STEP: steps}
+        every = self.every
+        if every == int(every):
+            return {SECONDS: [step * int(every) for step in steps]}
+        return {SECONDS: [step * every for step in steps]}
+
+    @property
+    def every(self) -> Decimal:
+        """Seconds between two rows, without idle zeros."""
+        return duration(self.sampling, "sampling").normalize()
+
+    def read_steps(self, written: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the steps that :meth:`write` has written as numbers; there must be no clock."""
+        return np.rint(written / float(self.every) if self.sampling else written).astype(np.int64)
 
     def wall(self, time: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return wall-clock microseconds: ``time`` shifted by the last known offset."""
@@ -103,7 +126,10 @@ def _write_epoch(time: NDArray[np.int64], unit: str, decimals: int) -> list[str]
 
 
 def parse_time(text: str, clock: Clock) -> int:
-    """Read one timestamp that a user typed: in the style of the clock, or plain ISO 8601; a step without a clock.
+    """Read one timestamp that a user typed: in the style of the clock, or plain ISO 8601.
+
+    Without a clock it is a step; where the sampling is known, seconds or a duration ("1.5ms") since the first row, and
+    the last step up to then.
 
     Returns:
         Microseconds as in ``Frame.time``. Without an offset it is taken as wall-clock time of the clock.
@@ -112,6 +138,13 @@ def parse_time(text: str, clock: Clock) -> int:
         UsageError: It is neither, or it has an offset and the data has none.
     """
     text = text.strip()
+    if clock.sampling:
+        moment = in_seconds(text)
+        if moment is None:
+            raise UsageError(
+                f"'{text}' is not a time", hint="the data has no clock; give the seconds since its first row"
+            )
+        return int(moment // clock.every)
     if not clock.columns or _EPOCH.fullmatch(clock.formats[0]):
         unit = EPOCH_UNITS[_EPOCH.fullmatch(clock.formats[0]).group(1)] if clock.columns else 1  # type: ignore[union-attr]
         if re.fullmatch(r"-?\d+(\.\d+)?", text):
@@ -140,7 +173,7 @@ def find_clock(table: Table, options: ReadOptions, known: Clock | None = None) -
 
     Args:
         table: Columns as read.
-        options: What the user has decided (``time``, ``no_time``, ``dayfirst``, ``date_format``).
+        options: What the user has decided (``time``, ``no_time``, ``sampling``, ``dayfirst``, ``date_format``).
         known: The clock of a model: its columns are read, in its style first.
 
     Returns:
@@ -148,7 +181,8 @@ def find_clock(table: Table, options: ReadOptions, known: Clock | None = None) -
         0, 1, ...
 
     Raises:
-        DataError: There is no time, it is ambiguous, or a timestamp cannot be read.
+        DataError: There is no time, it is ambiguous, or a timestamp cannot be read; or the sampling is not the model's.
+        UsageError: The sampling is not a duration, or there is a time column beside it.
     """
     from tsforecast.data.timecolumns import find  # it makes clocks
 

@@ -71,7 +71,7 @@ class Schema:
             missing=columns.missing,
             duplicates=read.duplicates,
             freq=read.freq,
-            no_time=read.no_time,
+            no_time=read.rows_are_steps,
         )
 
     @property

@@ -13,7 +13,8 @@ from tsforecast.data.clock import Clock
 from tsforecast.data.columns import is_time_of_day, name_score, part_of, parts
 from tsforecast.data.table import Table, and_more, listed
 from tsforecast.data.timeread import Reading, guess_formats, read_columns, sample
-from tsforecast.errors import DataError
+from tsforecast.durations import duration
+from tsforecast.errors import DataError, UsageError
 from tsforecast.options import ReadOptions
 
 SMALLEST_STAMP = 19_000_101  # what numbers without a telling name must reach: a date without marks, or seconds
@@ -21,8 +22,8 @@ SMALLEST_STAMP = 19_000_101  # what numbers without a telling name must reach: a
 
 def find(table: Table, options: ReadOptions, known: Clock | None) -> tuple[Clock, NDArray[np.int64]]:
     """Do what :func:`tsforecast.data.clock.find_clock` says."""
-    if options.no_time:
-        return Clock(), np.arange(table.n_rows, dtype=np.int64)
+    if options.rows_are_steps:
+        return Clock(sampling=_sampling(options, known)), np.arange(table.n_rows, dtype=np.int64)
     timestyle.tokens(options.date_format)  # a typing error should be told even where the format is not needed
     columns = _named(table, options, known)
     reading = None
@@ -41,6 +42,21 @@ def find(table: Table, options: ReadOptions, known: Clock | None) -> tuple[Clock
     clock = reading.clock
     table.notes.append(f"time: column {listed(clock.columns)}, written {' '.join(clock.formats)}")
     return clock, reading.time
+
+
+def _sampling(options: ReadOptions, known: Clock | None) -> str:
+    """Return the time between two rows that the user or the model gives; "" when nobody does."""
+    given, fitted = options.sampling.strip(), known.sampling if known else ""
+    if not given:
+        return fitted
+    every = duration(given, "sampling")
+    for name, value in (("time", options.time), ("freq", options.freq.removeprefix("step"))):
+        if value:
+            hint = f"leave --{name} away, or --sampling, which is for a record without a clock"
+            raise UsageError(f"--sampling {given} and --{name} {value} exclude each other", hint=hint)
+    if fitted and every != duration(fitted, "sampling"):
+        raise DataError(f"the model was trained on rows every {fitted}", hint=f"leave --sampling {given} away")
+    return given if given[-1].isalpha() else f"{given}s"
 
 
 def _named(table: Table, options: ReadOptions, known: Clock | None) -> list[str]:

@@ -76,6 +76,19 @@ class R2(Metric):
         return 1 - means[0] / np.where(variance > 1e-12 * means[2], variance, np.nan)
 
 
+class Fit(R2):
+    """How much of a record is reproduced, in percent: the measure of system identification."""
+
+    name = "fit"
+    help = "100 (1 - |error| / |actual - mean|), of norms: 100 is perfect, 0 is no better than the mean of the actuals."
+    unit = "%"
+    source = "Ljung 1999, System identification, 2nd ed., section 17.3"
+
+    def finish(self, *means: Floats) -> Floats:
+        """Return the share from R2 = 1 - |error|^2 / |actual - mean|^2."""
+        return 100 * (1 - np.sqrt(1 - super().finish(*means)))
+
+
 class Bias(Metric):
     """Mean error."""
 

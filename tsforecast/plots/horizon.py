@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tsforecast.plots import style
-from tsforecast.scores import FORECAST, Forecasts, score_table
+from tsforecast.scores import FORECAST, OPEN_LOOP, Forecasts, score_table
 
 
 def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
-    """Draw the MAE by step, of the forecast and of each baseline; as bars when there is one step only.
+    """Draw the MAE by step, of the forecast in closed and open loop and of each baseline; as bars with one step only.
 
     Args:
         f: The forecasts.
@@ -26,6 +26,8 @@ def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
         if record["step"] is not None and record["rows"] == rows:
             errors.setdefault(record["model"], []).append(record["mae"])
     looks = {name: style.baseline_style(name, list(f.baselines)) for name in f.baselines}
+    if f.open_loop is not None:
+        looks[OPEN_LOOP] = {"color": style.FORECAST, "linestyle": ":", "linewidth": 1.6}
     looks[FORECAST] = {"color": style.FORECAST, "linestyle": "-", "linewidth": 2.2}
     label = f"mean absolute error of {f.target}{note}"
     if single:

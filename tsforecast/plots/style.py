@@ -11,6 +11,10 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from tsforecast.data.clock import STEP
+from tsforecast.durations import duration
+from tsforecast.scores import Forecasts
+
 History: TypeAlias = Sequence[Mapping[str, float]]
 
 # The palette of Okabe & Ito 2008, "Color universal design", told apart by colour-blind readers.
@@ -53,24 +57,28 @@ def baseline_style(name: str, names: Sequence[str]) -> dict[str, Any]:
     return {"color": color, "linestyle": _DASHES[list(names).index(name) % len(_DASHES)], "linewidth": 1.3}
 
 
-def to_axis(time: NDArray[np.int64], is_clock: bool) -> NDArray[Any]:
-    """Return times for an axis: datetimes from microseconds, step indices as they are."""
-    return time.astype("datetime64[us]") if is_clock else time
+def to_axis(time: NDArray[np.int64], f: Forecasts) -> NDArray[Any]:
+    """Return times for an axis: datetimes from microseconds; seconds from steps of known length, other steps as are."""
+    if f.is_clock:
+        return time.astype("datetime64[us]")
+    return time if f.unit_time == STEP else time * float(duration(f.unit_time, "unit_time"))
 
 
-def format_time(ax: Axes, is_clock: bool) -> None:
-    """Label the x axis with short dates, or with step indices."""
-    if is_clock:
+def format_time(ax: Axes, f: Forecasts) -> None:
+    """Label the x axis with short dates, with seconds or with step indices."""
+    if f.is_clock:
         locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     else:
-        ax.set_xlabel("step")
+        ax.set_xlabel("step" if f.unit_time == STEP else "time in seconds")
 
 
-def time_text(time: int, is_clock: bool) -> str:
-    """Return one time as text: to the minute, or the step index."""
-    return str(np.datetime64(time, "us").astype("datetime64[m]")).replace("T", " ") if is_clock else f"step {time}"
+def time_text(time: int, f: Forecasts) -> str:
+    """Return one time as text: to the minute, in seconds, or the step index."""
+    if f.is_clock:
+        return str(np.datetime64(time, "us").astype("datetime64[m]")).replace("T", " ")
+    return f"step {time}" if f.unit_time == STEP else f"{time * duration(f.unit_time, 'unit_time')} s"
 
 
 def say_nothing_to_draw(ax: Axes, why: str) -> None:

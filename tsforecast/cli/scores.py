@@ -1,0 +1,117 @@
+"""What ``tsforecast evaluate`` gives out: the score table, plots, the file of a backtest, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tsforecast.cli.report import Reporter
+from tsforecast.errors import AnswerNo, UsageError
+
+if TYPE_CHECKING:
+    from tsforecast.data.clock import Clock
+    from tsforecast.evaluation import Evaluation
+
+
+def say(made: Evaluation, report: Reporter) -> None:
+    """Say what a reader of the scores must know."""
+    for text in made.warnings:
+        report.warning(text)
+    for text in made.notes:
+        report.note(text)
+    for f in made.forecasts:
+        if f.diagnosis is not None:
+            report.detail(f"{f.target}, one step ahead: {f.diagnosis.sentence}")
+
+
+def print_scores(made: Evaluation, by: str, format: str, output: Path | None) -> None:
+    """Print the table of one grouping, or everything as one JSON document."""
+    from tsforecast.cli.output import write_json, write_table
+
+    if format == "json":
+        document: dict[str, Any] = {"schema": 1, "scores": made.records}
+        document["verdicts"] = [v.to_json() for v in made.verdicts]
+        document["diagnoses"] = {f.target: f.diagnosis.to_json() for f in made.forecasts if f.diagnosis}
+        write_json({**document, "notes": made.notes, "warnings": made.warnings}, output)
+        return
+    groups = {
+        kind: [
+            r
+            for r in made.records
+            if (r["step"] is not None) == (kind == "step") and (r["series"] is not None) == (kind == "series")
+        ]
+        for kind in ("all", by)
+    }
+    records = groups[by] or groups["all"]  # a single series has no records of its own
+    keys = ["target", "rows", "series", "step", "model", "n"]
+    kept = [k for k in keys if k in ("target", "model", "n") or len({r[k] for r in records}) > 1]
+    names = kept + [k for k in records[0] if k not in keys] if records else keys
+    write_table({name: [r.get(name) for r in records] for name in names}, format=format, output=output)
+
+
+def draw_plots(made: Evaluation, history: Sequence[Mapping[str, Any]], plot: Path, report: Reporter) -> None:
+    """Draw every registered plot into a folder, or the one that a file is named after (``forecasts`` by default)."""
+    from tsforecast.plots.save import save
+    from tsforecast.registry import PLOTS
+
+    one_file = bool(plot.suffix)
+    chosen = [plot.stem if plot.stem in PLOTS else "forecasts"] if one_file else list(PLOTS)
+    if not one_file:
+        try:
+            plot.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot make the folder {plot}: {error.strerror}", hint="name another one") from None
+    for f in made.forecasts:
+        target = f"-{_safe(f.target)}" if len(made.forecasts) > 1 else ""
+        for name in chosen:
+            if name == "training" and not history:
+                report.note("no training plot: nothing was trained")
+                continue
+            if name == "horizon" and all(record["step"] is None for record in made.records):
+                report.note("no horizon plot: a simulation has no horizon")
+                continue
+            path = plot.with_stem(plot.stem + target) if one_file else plot / f"{name}{target}.png"
+            save(PLOTS.get(name)(f, history), path)
+            report.note(f"plot {path}")
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+
+
+def write_backtest(made: Evaluation, clock: Clock, series_id: str, path: Path) -> None:
+    """Write one row per fold and step: time, id, cutoff, step, actual and forecast of every target.
+
+    Without a clock there is no time column: the row forecast is ``cutoff`` + ``step``. Steps without a forecast
+    are left out.
+    """
+    import numpy as np
+
+    from tsforecast.cli.output import shortest, write_table
+
+    first = made.forecasts[0]
+    fold, step = np.nonzero(np.any([np.isfinite(f.forecast) for f in made.forecasts], axis=0))
+    columns: dict[str, Any] = dict(clock.write(first.time[fold, step])) if clock.columns else {}
+    if series_id:
+        columns[series_id] = [first.series_names[s] for s in first.series[fold]]
+    cutoffs = clock.write(first.cutoff[fold]).values()
+    columns["cutoff"] = [" ".join(map(str, cells)) for cells in zip(*cutoffs, strict=True)]
+    columns["step"] = (step + 1).tolist()
+    for f in made.forecasts:
+        columns[f.target] = shortest(f.actual[fold, step])
+        columns[f"{f.target}_forecast"] = shortest(f.forecast[fold, step])
+    write_table(columns, output=path)
+
+
+def conclude(made: Evaluation, least: float | None, report: Reporter) -> None:
+    """Say the verdicts; raise the answer no if a skill is too low."""
+    for verdict in made.verdicts:
+        report.note(f"{verdict.target}: {verdict.sentence}")
+    for verdict in made.verdicts:
+        if least is not None and not verdict.skill >= least:
+            raise AnswerNo(
+                f"{verdict.target}: the skill over {verdict.best or 'any baseline'} is {verdict.skill:.3f}, "
+                f"less than {least:g}",
+                hint="see `tsforecast models` for other models, or lower --min-skill",
+            )
