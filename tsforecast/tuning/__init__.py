@@ -1,0 +1,1 @@
+"""The search for settings: what may be tried, how a candidate is judged, and NSGA-II over both."""
