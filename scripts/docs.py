@@ -22,10 +22,10 @@ from tsforecast.registry import COMMANDS, METRICS, MODELS, TRAINERS, Registry
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOTICE = "<!-- Written by scripts/docs.py: change the source that it reads, not this page. -->"
 SHARED = {
-    "Reading": (ReadOptions, "`train`, `predict`, `evaluate`"),
-    "Columns": (ColumnOptions, "`train`"),
-    "Domain": (DomainOptions, "`train`; `evaluate` takes them too, to change them after training"),
-    "Model and training": (FitOptions, "`train`"),
+    "Reading": (ReadOptions, "`train`, `tune`, `predict`, `evaluate`"),
+    "Columns": (ColumnOptions, "`train`, `tune`"),
+    "Domain": (DomainOptions, "`train` and `tune`; `evaluate` takes them too, to change them after training"),
+    "Model and training": (FitOptions, "`train`, `tune`"),
 }
 
 

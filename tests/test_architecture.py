@@ -24,6 +24,7 @@ BELOW_CORE = {
     "errors": 0,
     "registry": 1,
     "config": 1,
+    "durations": 1,
     "options": 1,
     "ops": 2,
     "data": 3,

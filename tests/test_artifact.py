@@ -57,7 +57,7 @@ def test_everything_comes_back(trained: Artifact, path: Path) -> None:
         assert getattr(new, name) == getattr(old, name), name
     assert list(new.history) == [dict(record) for record in old.history]
     assert (new.memory.series, new.memory.rows) == (old.memory.series, old.memory.rows)
-    for name in ("last_seen", "scale", "slope", "ranges"):
+    for name in ("last_seen", "scale", "slope", "ranges", "blocks"):
         np.testing.assert_array_equal(getattr(new.memory, name), getattr(old.memory, name))
     assert old.memory.night is not None and new.memory.night is not None
     np.testing.assert_array_equal(new.memory.night.dark, old.memory.night.dark)

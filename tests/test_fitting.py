@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,10 +64,11 @@ class Scripted(Trainer):
 def make_task(network, make_objective):
     """Make a task by hand around a trainer."""
 
-    def build(trainer, *, model="linear", model_options=None, signature="same", **options):
+    def build(trainer, *, model="linear", model_options=None, signature="same", fitness=None, patience=8, **options):
         net = network(model, DIMS, model_options, "last")
+        named = {"model": model, "trainer": "backprop"}
         forecaster = Forecaster(
-            options=FitOptions(horizon=2, season_length=8, model=model, trainer="backprop", seed=3, **options),
+            options=FitOptions(horizon=2, season_length=8, seed=3, patience=patience, **named, **options),
             model_options=model_options or {},
             trainer_options={"learning_rate": 0.5},
             shape=Shape(2, 4, (1, 2, 3, 4), 8),
@@ -78,7 +80,10 @@ def make_task(network, make_objective):
             params=net.init(np.random.default_rng(0)),
             memory=Memory(("",), np.zeros(1, np.int64), np.ones((1, 1, 2)), np.zeros(1), np.zeros((1, 2))),
         )
-        return Task(forecaster, make_objective(net, rows=60), trainer, [], signature)
+        objective = replace(make_objective(net, rows=60), fitness=fitness)
+        reach = int(objective.valid[-1]) + DIMS.lags + DIMS.horizon - DIMS.lags - net.block + 1
+        whole = replace(objective, train=np.arange(reach), valid=objective.valid[:0])
+        return Task(forecaster, objective, whole, trainer, [], signature)
 
     return build
 
@@ -168,6 +173,27 @@ def test_divergence_is_an_error_with_a_way_out(make_task):
         fit(make_task(Scripted([1.0, math.inf])))
 
 
+@pytest.mark.parametrize("naive", [-0.9, 0.0, 1e-9])
+def test_a_fitness_of_any_size_and_sign_is_no_divergence(naive, make_task):
+    """A negated accuracy, or a bias near zero, is nothing that a loss could be a multiple of."""
+    outcome = fit(make_task(Scripted([0.5, -0.7]), fitness=lambda *_: naive))
+    assert outcome.ended == "finished"
+    assert outcome.forecaster.params == {"w": 2}
+    with pytest.raises(TrainingError, match="not finite"):
+        fit(make_task(Scripted([math.inf]), fitness=lambda *_: naive))
+
+
+def test_what_a_trainer_tells_of_a_step_is_kept(make_task):
+    class Talkative(Scripted):
+        def fit(self, objective, params, *, seed, state=None):
+            for progress in super().fit(objective, params, seed=seed, state=state):
+                yield replace(progress, details={"damping": 10.0 * progress.step})
+
+    history = fit(make_task(Talkative([2, 1]))).forecaster.history
+    assert [record["damping"] for record in history] == [10, 20]
+    assert "details" not in history[0]
+
+
 def interrupt_at(step):
     def on_progress(progress):
         if progress.step == step:
@@ -227,3 +253,25 @@ def test_the_example_is_the_newest_window(make_task):
     example = task.example()
     np.testing.assert_array_equal(example.past_target[0], task.objective.tables.target[newest : newest + 4])
     assert example.future_target.shape[1] == 0
+
+
+def test_refit_trains_on_train_and_valid_for_as_many_steps_as_were_best(make_task):
+    """The refit starts from the same parameters, sees the rows of valid, too, and ends at the step that was best."""
+    options = {"model": "narx", "model_options": {"hidden": (4,)}}
+    made = {refit: make_task(make_backprop(), refit=refit, **options) for refit in (False, True)}
+    once, again = fit(made[False]), fit(made[True])
+    assert [record["valid_loss"] for record in once.forecaster.history] == [
+        record["valid_loss"] for record in again.forecaster.history
+    ]
+    best = min(once.forecaster.history, key=lambda record: record["valid_loss"])["step"]
+    trainer, task = make_backprop(), made[True]
+    stream = trainer.fit(task.whole, dict(task.forecaster.params), seed=3)
+    progress = next(stream)
+    while progress.step < best:
+        progress = stream.send(progress.step / best)
+    assert all(np.array_equal(trainer.params[k], v) for k, v in again.forecaster.params.items())
+    assert not all(np.array_equal(once.forecaster.params[k], v) for k, v in again.forecaster.params.items())
+
+
+def make_backprop():
+    return Backprop(make(Backprop.Config, {"steps": 4, "epoch_size": 50, "batch_size": 8}))

@@ -10,7 +10,7 @@ import pytest
 
 from tsforecast.data.read import read
 from tsforecast.data.table import Table
-from tsforecast.errors import DataError
+from tsforecast.errors import DataError, UsageError
 from tsforecast.forecast_files import join_files
 from tsforecast.options import ReadOptions
 from tsforecast.scores import Forecasts
@@ -176,6 +176,20 @@ def test_without_a_clock_rows_meet_by_step_and_by_cutoff_plus_step() -> None:
     folds = table({"cutoff": [49, 49, 50, 50], "step": [1, 2, 1, 2], "power_forecast": [1.0, 2.0, 3.0, 4.0]})
     np.testing.assert_array_equal(join_files(plain, known, options)[0].actual, [[50, 51]])
     np.testing.assert_array_equal(join_files(folds, known, options)[0].actual, [[50, 51], [51, 52]])
+
+
+def test_without_a_clock_rows_meet_by_seconds() -> None:
+    options, known = ReadOptions(sampling="0.1s"), table({"power": VALUES})
+    plain = table({"seconds": [5.0, 5.1], "power_forecast": [1.0, 2.0]})
+    folds = table({"cutoff": [4.9, 4.9, 5.0, 5.0], "step": [1, 2, 1, 2], "power_forecast": [1.0, 2.0, 3.0, 4.0]})
+    both = table({"seconds": [5.0, 5.1, 5.1], "cutoff": [4.9, 4.9, 5.0], "power_forecast": [1.0, 2.0, 3.0]})
+    np.testing.assert_array_equal(join_files(plain, known, options)[0].actual, [[50, 51]])
+    (f,) = join_files(folds, known, options)
+    np.testing.assert_array_equal(f.actual, [[50, 51], [51, 52]])
+    assert (f.unit_time, f.is_clock, f.cutoff.tolist()) == ("0.1s", False, [49, 50])
+    np.testing.assert_array_equal(join_files(both, known, options)[0].actual, [[50, 51], [51, np.nan]])
+    with pytest.raises(UsageError, match=r"counts time in seconds, not in rows; say .*--sampling 4s"):
+        join_files(plain, known, ReadOptions(no_time=True))
 
 
 def test_files_that_do_not_meet_are_refused() -> None:

@@ -10,7 +10,7 @@ from tsforecast.artifact import Artifact, Fingerprint
 from tsforecast.artifact import load as load_artifact
 from tsforecast.artifact import save as save_artifact
 from tsforecast.config import Layer, Settings, make, resolve
-from tsforecast.data.clock import parse_time
+from tsforecast.data.clock import SECONDS, parse_time
 from tsforecast.data.read import read
 from tsforecast.domains import find_domain
 from tsforecast.evaluation import Evaluation
@@ -98,7 +98,10 @@ def predict(
         future = read_future(forecaster, read(_sources(future_data), read_options), read_options)
     moment = parse_time(at, frame.clock) if at else None
     made = forecast(forecaster, frame, horizon=horizon, at=moment, future=future)
-    return pd.DataFrame(made.columns(frame.clock, include_history))
+    columns = made.columns(frame.clock, include_history)
+    if SECONDS in columns and frame.clock.sampling:
+        columns[SECONDS] = list(map(float, columns[SECONDS]))  # exact decimals suit a text, not arithmetic
+    return pd.DataFrame(columns)
 
 
 def evaluate(artifact: Artifact, data: Source, *, metrics: Sequence[str] = (), **options: Any) -> Evaluation:
@@ -108,9 +111,11 @@ def evaluate(artifact: Artifact, data: Source, *, metrics: Sequence[str] = (), *
         artifact: From :func:`train` or :func:`load`.
         data: History and the rows to score.
         metrics: Registered names; all by default.
-        **options: ``horizon``, ``stride``, ``n_windows``, ``in_sample`` and the options of reading.
+        **options: ``horizon``, ``stride``, ``n_windows``, ``in_sample``, ``simulate``, ``warmup`` and the options of
+            reading.
     """
-    span = {k: options.pop(k) for k in ("horizon", "stride", "n_windows", "in_sample") if k in options}
+    names = ("horizon", "stride", "n_windows", "in_sample", "simulate", "warmup")
+    span = {k: options.pop(k) for k in names if k in options}
     forecaster, read_options = artifact.forecaster, make(ReadOptions, options)
     table = read(_sources(data), read_options, columns=forecaster.source_columns)
     frame, _ = read_frame(forecaster, table, read_options)

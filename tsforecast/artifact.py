@@ -106,7 +106,7 @@ def _tensors(forecaster: Forecaster, fingerprint: Fingerprint) -> Tensors:
     tensors: Tensors = {f"param/{k}": v for k, v in forecaster.params.items()}
     for name, scaler in (("scaler", forecaster.scaler), ("static_scaler", forecaster.static_scaler)):
         tensors |= {f"{name}/center": scaler.center, f"{name}/spread": scaler.spread}
-    tensors |= {f"memory/{name}": getattr(memory, name) for name in ("last_seen", "scale", "slope", "ranges")}
+    tensors |= {f"memory/{name}": getattr(memory, name) for name in ("last_seen", "scale", "slope", "ranges", "blocks")}
     if memory.night is not None:
         tensors["memory/night"] = memory.night.dark
     for field in dataclasses.fields(Inputs):
@@ -218,7 +218,7 @@ def _forecaster(tensors: Tensors, document: Mapping[str, Any]) -> Forecaster:
     night = NightTable(tensors["memory/night"]) if "memory/night" in tensors else None
     memory = Memory(
         series=tuple(document["series"]),
-        **{name: tensors[f"memory/{name}"] for name in ("last_seen", "scale", "slope", "ranges")},
+        **{name: tensors[f"memory/{name}"] for name in ("last_seen", "scale", "slope", "ranges", "blocks")},
         night=night,
         rows=document["rows"],
     )
@@ -248,7 +248,8 @@ def _check_shapes(forecaster: Forecaster) -> None:
     wanted = {name: value.shape for name, value in forecaster.network.init(np.random.default_rng(0)).items()}
     found = {name: value.shape for name, value in forecaster.params.items()}
     wanted |= {"memory/last_seen": (series,), "memory/scale": (series, targets, 2), "memory/slope": (series, targets)}
-    found |= {f"memory/{name}": getattr(memory, name).shape for name in ("last_seen", "scale", "slope")}
+    wanted["memory/blocks"] = (len(memory.blocks), 3)
+    found |= {f"memory/{name}": getattr(memory, name).shape for name in ("last_seen", "scale", "slope", "blocks")}
     for name in sorted({*wanted, *found}):
         if wanted.get(name) != found.get(name):
             raise ValueError(f"'{name}' has shape {found.get(name)} instead of {wanted.get(name)}")

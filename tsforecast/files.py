@@ -38,6 +38,23 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def check_new(path: Path, *, force: bool) -> Path:
+    """Return a path that can be written; refuse, before any work, what could not be written in the end.
+
+    Raises:
+        UsageError: It is a folder, there is no folder for it or no permission, or it exists and ``force`` is not given.
+    """
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a folder", hint=f"name a file in it, such as {path / 'NAME'}")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already", hint="use --force to overwrite it, or another --output")
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: there is no folder {path.parent}", hint="make the folder first")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"cannot write {path}: no permission in {path.parent}", hint="name another folder")
+    return path
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tsforecast import checkpoint as checkpoints
 from tsforecast.checkpoint import Checkpoint
-from tsforecast.config import seconds
+from tsforecast.durations import seconds
 from tsforecast.errors import TrainingError
 from tsforecast.forecaster import Forecaster
+from tsforecast.models.base import FloatArray
 from tsforecast.preparation import Task
 from tsforecast.trainers.base import Progress
 
@@ -54,7 +56,38 @@ def fit(
     if resume and checkpoint is not None:
         run.reached = checkpoints.load(checkpoint, task.signature)
     ended = run.loop(on_progress or (lambda _: None))
-    return Outcome(replace(task.forecaster, params=run.reached.best, history=tuple(run.reached.history)), ended)
+    params = run.reached.best
+    if task.forecaster.options.refit and ended != "interrupted":
+        again = _refit(task, run.reached.history)
+        if again is None:
+            run.save()
+            ended = "interrupted"
+        params = again or params
+    return Outcome(replace(task.forecaster, params=params, history=tuple(run.reached.history)), ended)
+
+
+def _refit(task: Task, history: Sequence[Mapping[str, float]]) -> Mapping[str, FloatArray] | None:
+    """Train from the same start on train and valid together, for as many steps as were best; None when interrupted.
+
+    The trainer is told that its budget ends with those steps, so that a falling learning rate has fallen by then.
+
+    Raises:
+        TrainingError: Training diverged.
+    """
+    best = min(history, key=lambda record: record["valid_loss"])["step"]
+    trainer = type(task.trainer)(task.trainer.config)
+    with _threads(task):
+        stream = trainer.fit(task.whole, dict(task.forecaster.params), seed=task.forecaster.options.seed)
+        try:
+            progress = next(stream, None)
+            while progress is not None and progress.step < best:
+                progress = _send(stream, progress.step / best)
+        except KeyboardInterrupt:
+            return None
+    params = trainer.params
+    if not all(np.isfinite(value).all() for value in params.values()):
+        raise TrainingError("the refit diverged", hint=_remedy(task.forecaster.trainer_options))
+    return params
 
 
 class _Run:
@@ -63,7 +96,8 @@ class _Run:
     def __init__(self, task: Task, path: Path | None) -> None:
         self.task, self.path = task, path
         self.reached = Checkpoint(task.signature, {}, {}, [], 0)
-        self.naive_loss = task.naive_loss() or 1.0
+        fitness = task.objective.fitness is not None  # of any sign and size: only what is not finite has diverged
+        self.limit = math.inf if fitness else DIVERGED * (task.naive_loss() or 1.0)
 
     def loop(self, on_progress: OnProgress) -> str:
         """Consume the trainer; return why it ended."""
@@ -93,11 +127,11 @@ class _Run:
                     if spent + 0.5 * step >= 1:  # the next step would end more over the budget than under it
                         return "time budget"
                     if time.monotonic() - written > CHECKPOINT_SECONDS:
-                        self._save()
+                        self.save()
                         written = time.monotonic()
                     progress = _send(stream, spent)
             except KeyboardInterrupt:
-                self._save()
+                self.save()
                 return "interrupted"
         return "finished"
 
@@ -107,7 +141,7 @@ class _Run:
         Raises:
             TrainingError: The loss is not finite, or beyond all reason.
         """
-        if not progress.train_loss < DIVERGED * self.naive_loss:
+        if not progress.train_loss < self.limit:
             size = f"{progress.train_loss:.3g} scaled units" if math.isfinite(progress.train_loss) else "not finite"
             raise TrainingError(
                 f"training diverged at step {progress.step}: the loss is {size}",
@@ -119,11 +153,12 @@ class _Run:
             signature=before.signature,
             trainer=trainer.state(),
             best=trainer.params if progress.is_best or not before.best else before.best,
-            history=[*before.history, dataclasses.asdict(progress)],
+            history=[*before.history, progress.record()],
             waiting=0 if progress.is_best else before.waiting + 1,
         )
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the checkpoint, if there is a place for it and anything to keep."""
         if self.path is not None and self.reached.history:
             checkpoints.save(self.path, self.reached)
 
@@ -147,7 +182,7 @@ def _threads(task: Task) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
-    size = sum(v.size for v in task.forecaster.params.values())
+    size = sum(v.size for v in task.forecaster.params.values()) * task.trainer.population
     torch.set_num_threads(options.threads or (before if size > MANY_PARAMETERS else 1))
     try:
         yield

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforecast.data.build import Schema, build
-from tsforecast.data.clock import Clock, find_clock
+from tsforecast.data.clock import SECONDS, STEP, Clock, find_clock
 from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
 from tsforecast.data.timestyle import MINUTE
-from tsforecast.errors import DataError
+from tsforecast.errors import DataError, UsageError
 from tsforecast.forecaster import rows_at
 from tsforecast.metrics.base import Floats
 from tsforecast.options import ReadOptions
@@ -21,7 +21,6 @@ from tsforecast.scores import Forecasts
 
 SUFFIX = "_forecast"
 CUTOFF = "cutoff"
-STEP = "step"
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def join_files(
         raise DataError(f"the forecast has no column that ends in {SUFFIX}", hint=f"its columns are {listed}")
     clock, time = _times(forecast, read_options)
     identifier = series_id or _shared_id(forecast, actual, {*names, *clock.columns, CUTOFF, STEP})
-    schema = Schema(target=names, series_id=identifier, no_time=read_options.no_time)
+    schema = Schema(target=names, series_id=identifier, no_time=read_options.rows_are_steps)
     known = build(actual, schema, read_options)[0]
     folds = _folds(forecast, time, identifier, known, read_options)
     made = tuple(_pair(known, folds, forecast.numbers(f"{name}{SUFFIX}"), t) for t, name in enumerate(names))
@@ -84,12 +83,19 @@ def join_files(
 
 def _times(forecast: Table, read_options: ReadOptions) -> tuple[Clock, NDArray[np.int64]]:
     """Return the clock and (N,) times; without a clock the steps that ``predict`` and ``--backtest`` write."""
-    if not read_options.no_time or STEP not in forecast.columns:
-        return find_clock(forecast, read_options)
-    step = forecast.numbers(STEP, np.float64).astype(np.int64)
-    if CUTOFF in forecast.columns:
-        step += forecast.numbers(CUTOFF, np.float64).astype(np.int64)
-    return Clock(), step
+    clock, time = find_clock(forecast, read_options)
+    if clock.columns:
+        return clock, time
+    if SECONDS in forecast.columns:
+        if not clock.sampling:
+            hint = "say how far apart the rows are: --sampling 4s"
+            raise UsageError(f"{forecast.name} counts time in {SECONDS}, not in rows", hint=hint)
+        time = clock.read_steps(forecast.numbers(SECONDS, np.float64))
+    elif STEP in forecast.columns:
+        time = forecast.numbers(STEP, np.float64).astype(np.int64)
+        if CUTOFF in forecast.columns:
+            time += clock.read_steps(forecast.numbers(CUTOFF, np.float64))
+    return clock, time
 
 
 def _shared_id(forecast: Table, actual: Table, taken: set[str]) -> str:
@@ -127,7 +133,7 @@ def _cutoffs(forecast: Table, clock: Clock, read_options: ReadOptions) -> NDArra
     if CUTOFF not in forecast.columns:
         return np.full(forecast.n_rows, np.iinfo(np.int64).max)
     if not clock.columns:
-        return forecast.numbers(CUTOFF, np.float64).astype(np.int64)
+        return clock.read_steps(forecast.numbers(CUTOFF, np.float64))
     style = replace(clock, columns=(CUTOFF,), formats=(" ".join(clock.formats),), numeric=clock.numeric[:1])
     found, time = find_clock(forecast, replace(read_options, time=""), style)
     return time - clock.offset * MINUTE if clock.zone and not found.zone else time
@@ -156,7 +162,7 @@ def _pair(known: Frame, folds: _Folds, values: NDArray[np.float32], target: int)
     made = _baselines(known, column, folds, season)
     return Forecasts(
         target=known.columns[target],
-        unit_time=known.freq.alias,
+        unit_time=known.clock.sampling or known.freq.alias,
         series=folds.series,
         series_names=known.series,
         cutoff=np.where(folds.last >= 0, known.time[folds.last], folds.cutoff),

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tsforecast.config import option
+from tsforecast.config import Facts, option
+
+
+def _lags(facts: Facts) -> list[str]:
+    """Return half a season to fourteen of them; multiples of the horizon where there is no season."""
+    if facts.season_length > 1:
+        wanted = [facts.season_length * halves // 2 for halves in (1, 2, 4, 6, 14, 28)]
+    else:
+        wanted = [facts.horizon * halves // 2 for halves in (1, 2, 4, 8)]
+    return [str(lags) for lags in wanted if lags and facts.fits(lags)]
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,11 @@ class ReadOptions:
         "", "Time column (several, joined by commas: year,month,day,hour); found by trying.", group="Columns"
     )
     no_time: bool = option(False, "The data has no clock: rows are steps.", group="Columns")
+    sampling: str = option(
+        "",
+        "Time between two rows of a record without a clock: 4s, 0.5ms, 10us; implies --no-time.",
+        group="Columns",
+    )
     dayfirst: bool | None = option(
         None, "Dates like 03/04/2024 are day first (--no-dayfirst: month first).", group="Reading"
     )
@@ -39,6 +53,11 @@ class ReadOptions:
     freq: str = option(
         "", "Spacing of time as a pandas alias (h, 15min, D, MS, B, ...); found by majority.", group="Columns"
     )
+
+    @property
+    def rows_are_steps(self) -> bool:
+        """Whether the user says that the data has no clock."""
+        return self.no_time or bool(self.sampling)
 
 
 @dataclass(frozen=True)
@@ -94,10 +113,16 @@ class FitOptions(DomainOptions):
 
     horizon: int = option(0, "Steps to forecast; a season or less by default.", short="H", low=0, group="Model")
     lags: str = option(
-        "", "Past steps the network sees: a number, or a set such as 1:24,168.", short="L", group="Model"
+        "", "Past steps the network sees: a number, or a set such as 1:24,168.", short="L", group="Model", tune=_lags
     )
     season_length: int = option(0, "Steps per season; from the frequency by default.", low=0, group="Model")
-    model: str = option("gru", "Architecture; `tsforecast models` lists them.", short="m", group="Model")
+    model: str = option(
+        "gru",
+        "Architecture; `tsforecast models` lists them.",
+        short="m",
+        group="Model",
+        tune=("narx", "tdnn", "gru", "lstm", "linear"),
+    )
     trainer: str = option(
         "", "Optimisation; the model's own by default. `tsforecast trainers` lists them.", group="Model"
     )
@@ -106,9 +131,14 @@ class FitOptions(DomainOptions):
         "Scaling of every column, fitted on train.",
         choices=("standard", "robust", "minmax", "none"),
         group="Model",
+        tune=("robust", "minmax"),
     )
     normalize: str = option(
-        "last", "Normalisation of every window.", choices=("last", "mean", "revin", "none"), group="Model"
+        "last",
+        "Normalisation of every window.",
+        choices=("last", "mean", "revin", "none"),
+        group="Model",
+        tune=("mean", "revin", "none"),
     )
     loss: str = option(
         "mae", "What training minimises, in scaled units.", choices=("mae", "mse", "huber"), group="Model"
@@ -125,8 +155,36 @@ class FitOptions(DomainOptions):
     test: str = option(
         "0", "Rows kept out for `evaluate`: a fraction, a number of rows, or the date they start at.", group="Training"
     )
+    refit: bool = option(
+        False,
+        "Then train once more on train and valid together, for as many steps as were best.",
+        group="Training",
+    )
     seed: int = option(0, "Seed of everything random.", low=0, group="Training")
-    patience: int = option(8, "Stop after this many steps without a better validation loss.", low=1, group="Training")
+    patience: int = option(
+        0,
+        "Stop after this many steps without a better validation loss; the trainer's own by default.",
+        low=0,
+        group="Training",
+    )
     time_budget: str = option("", "Stop training after this long: 60s, 5m, 1h.", group="Training")
     device: str = option("auto", "Where to train.", choices=("auto", "cpu", "cuda"), group="Training")
     threads: int = option(0, "CPU threads; chosen for the size of the network by default.", low=0, group="Training")
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """How to search for settings."""
+
+    models: tuple[str, ...] = option((), "Models to choose from: narx,gru; short for --search model=narx,gru.")
+    objective: tuple[str, ...] = option(
+        ("loss", "parameters"),
+        "What should be small: loss, parameters, seconds.",
+        choices=("loss", "parameters", "seconds"),
+    )
+    population: int = option(12, "Candidates per generation, a multiple of four.", low=4)
+    generations: int = option(6, "Generations, the first one included.", low=1)
+    trial_steps: int = option(
+        0, "Training steps per candidate; 5 by default, no limit by default with --trial-budget.", low=0
+    )
+    trial_budget: str = option("", "Training time per candidate: 5s, 1m; --time-budget is for the whole search.")

@@ -22,6 +22,7 @@ from tsforecast.data.table import Table
 from tsforecast.data.window import WindowIndex
 from tsforecast.defaults import choose_shape
 from tsforecast.errors import DataError, UsageError
+from tsforecast.fitness import make_fitness
 from tsforecast.forecaster import Forecaster, transformed
 from tsforecast.memory import remember
 from tsforecast.models.base import FloatArray, Inputs
@@ -31,7 +32,7 @@ from tsforecast.ops.base import Array, Ops
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 from tsforecast.registry import MODELS, TRAINERS
 from tsforecast.trainers.base import Trainer
-from tsforecast.trainers.objective import Objective
+from tsforecast.trainers.objective import Fitness, Objective
 
 FEW_WINDOWS = 30
 
@@ -43,6 +44,7 @@ class Task:
     Attributes:
         forecaster: What will be fitted, with its initial parameters.
         objective: What will be minimised.
+        whole: The same over train and valid together, with nothing left to validate on: for ``--refit``.
         trainer: What minimises it.
         notes: Things decided on the way that the user may want to know.
         signature: Fingerprint of data and options.
@@ -50,6 +52,7 @@ class Task:
 
     forecaster: Forecaster
     objective: Objective
+    whole: Objective
     trainer: Trainer
     notes: list[str]
     signature: str
@@ -57,7 +60,7 @@ class Task:
     @property
     def steps(self) -> int | None:
         """Training steps at most, if the trainer has such a number."""
-        return self.forecaster.trainer_options.get("steps")
+        return self.trainer.steps
 
     def example(self) -> Inputs:
         """Return the newest window of train or valid, scaled, B = 1, zero where unknown: to be fingerprinted."""
@@ -101,17 +104,18 @@ def prepare(
         UsageError: Options that are wrong or do not fit together.
         DataError: Data that cannot be used.
     """
-    if not columns.target:
-        raise UsageError("no target column", hint=f"name one with --target; the data has {', '.join(table.columns)}")
-    frame, schema, notes = build(table, Schema.of(columns, read_options), read_options)
+    frame, schema, cut, notes = lay_out(table, columns, read_options, options)
     targets = len(schema.target_columns)
-    _check_values(table, frame, targets, options)
-    frame = _until(frame, frame.ends(targets))
-    cut = split(frame, options.valid, options.test, lambda text: parse_time(text, frame.clock))
-    frame, cut = _without_test(frame, cut)
     shape = choose_shape(options, frame, int((cut.valid - cut.start).max()))
     model_options, trainer_name, trainer_options = _procedures(options, model_settings, trainer_settings)
-    options = replace(options, horizon=shape.horizon, season_length=shape.season_length, trainer=trainer_name)
+    trainer_class = TRAINERS.get(trainer_name)
+    options = replace(
+        options,
+        horizon=shape.horizon,
+        season_length=shape.season_length,
+        trainer=trainer_name,
+        patience=options.patience or trainer_class.patience,
+    )
     train = cut.train_rows & ~frame.peeks
     forecaster = Forecaster(
         options=options,
@@ -127,11 +131,37 @@ def prepare(
         memory=remember(frame, cut, options, shape, targets),
     )
     objective = _objective(forecaster, frame, cut, notes)
+    whole = replace(objective, train=_whole(forecaster, frame, cut), valid=objective.valid[:0])
     forecaster = replace(forecaster, params=_initial(forecaster, objective))
-    trainer_class = TRAINERS.get(trainer_name)
     _check_fit(forecaster, objective, trainer_class.needs)
     trainer = trainer_class(make(trainer_class.Config, trainer_options, "trainer"))
-    return Task(forecaster, objective, trainer, notes, _signature(forecaster, objective))
+    trainer.check(forecaster.params)
+    task = Task(forecaster, objective, whole, trainer, notes, _signature(forecaster, objective))
+    if objective.fitness is not None and not np.isfinite(task.naive_loss()):
+        what = f"trainer.fitness={trainer_options['fitness']} has no value for these rows"
+        raise UsageError(what, hint="minimise another metric, for example mae")
+    return task
+
+
+def lay_out(
+    table: Table, columns: ColumnOptions, read_options: ReadOptions, options: FitOptions
+) -> tuple[Frame, Schema, Split, list[str]]:
+    """Return the rows of train and valid (those of test are gone), their columns, where they part, and notes.
+
+    Raises:
+        UsageError: Options that do not fit together or the data.
+        DataError: Data that cannot be used.
+    """
+    if not columns.target:
+        raise UsageError("no target column", hint=f"name one with --target; the data has {', '.join(table.columns)}")
+    frame, schema, notes = build(table, Schema.of(columns, read_options), read_options)
+    targets = len(schema.target_columns)
+    _check_values(table, frame, targets, options)
+    frame = _until(frame, frame.ends(targets))
+    frame, cut = _without_test(
+        frame, split(frame, options.valid, options.test, lambda text: parse_time(text, frame.clock))
+    )
+    return frame, schema, cut, notes
 
 
 def _check_values(table: Table, frame: Frame, targets: int, options: FitOptions) -> None:
@@ -220,7 +250,7 @@ def _objective(forecaster: Forecaster, frame: Frame, cut: Split, notes: list[str
     if not len(train):
         raise DataError(
             f"no complete window of {shape.lags} lags and {network.block} steps ahead in the training rows",
-            hint="use smaller --lags, or --missing interpolate to fill holes",
+            hint="use smaller --lags, fewer steps ahead, or --missing interpolate to fill holes",
         )
     lost = index.lost(cut, shape.lags, (network.block, shape.horizon), (len(train), len(valid)))
     if lost:
@@ -240,8 +270,24 @@ def _objective(forecaster: Forecaster, frame: Frame, cut: Split, notes: list[str
         loss=options.loss,
         forecast=lambda ops, params, batch, horizon: roll_out(ops, network, dict(params), Inputs(**batch), horizon),
         linear=_linear(network),
+        teachable=network.teachable,
+        fitness=_fitness(forecaster, frame),
         device=_device(options),
     )
+
+
+def _whole(forecaster: Forecaster, frame: Frame, cut: Split) -> NDArray[np.int64]:
+    """Return the starts of all complete training windows when the rows of valid train, too."""
+    together = replace(cut, valid=cut.test)
+    return WindowIndex(frame, forecaster.columns).starts(
+        together, "train", forecaster.shape.lags, forecaster.network.block
+    )
+
+
+def _fitness(forecaster: Forecaster, frame: Frame) -> Fitness | None:
+    """Return what the trainer minimises instead of the loss, when it was told to."""
+    name = forecaster.trainer_options.get("fitness", "loss")
+    return None if name == "loss" else make_fitness(name, forecaster, frame)
 
 
 def _linear(network: Any) -> Callable[[Ops, Mapping[str, Array]], tuple[Array, Array]] | None:

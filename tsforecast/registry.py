@@ -81,7 +81,10 @@ TRAINERS = Registry(
     "trainer",
     {
         "backprop": "tsforecast.trainers.backprop:Backprop",
+        "levenberg_marquardt": "tsforecast.trainers.levenberg_marquardt:LevenbergMarquardt",
         "least_squares": "tsforecast.trainers.least_squares:LeastSquares",
+        "genetic": "tsforecast.trainers.genetic:Genetic",
+        "annealing": "tsforecast.trainers.annealing:Annealing",
         "none": "tsforecast.trainers.none:NoTraining",
     },
 )
@@ -98,6 +101,7 @@ METRICS = Registry(
         "mase": "tsforecast.metrics.scaled:MASE",
         "rmsse": "tsforecast.metrics.scaled:RMSSE",
         "r2": "tsforecast.metrics.point:R2",
+        "fit": "tsforecast.metrics.point:Fit",
         "bias": "tsforecast.metrics.point:Bias",
         "directional_accuracy": "tsforecast.metrics.direction:DirectionalAccuracy",
     },
@@ -109,6 +113,7 @@ PLOTS = Registry(
         "forecasts": "tsforecast.plots.forecasts:draw",
         "horizon": "tsforecast.plots.horizon:draw",
         "residuals": "tsforecast.plots.residuals:draw",
+        "correlations": "tsforecast.plots.correlations:draw",
         "scatter": "tsforecast.plots.scatter:draw",
         "training": "tsforecast.plots.training:draw",
     },
@@ -129,6 +134,7 @@ COMMANDS = Registry(
     "command",
     {
         "train": "tsforecast.cli.train:train",
+        "tune": "tsforecast.cli.tune:tune",
         "predict": "tsforecast.cli.predict:predict",
         "evaluate": "tsforecast.cli.evaluate:evaluate",
         "info": "tsforecast.cli.info:info",

@@ -133,7 +133,7 @@ def test_mistakes_are_found_before_any_file_is_written(cli: Cli, model: Path) ->
 def test_plots_are_written_where_they_are_asked_for(cli: Cli, model: Path) -> None:
     done = cli("evaluate", model, "data.csv", "--plot", "plots", "--n-windows", 5)
     assert "note: plot plots/forecasts.png" in done.err
-    names = ["forecasts", "horizon", "residuals", "scatter", "training"]
+    names = ["correlations", "forecasts", "horizon", "residuals", "scatter", "training"]
     assert sorted(os.listdir("plots")) == [f"{name}.png" for name in names]
     for name, magic in (("horizon.png", b"\x89PNG"), ("scatter.svg", b"<?xml"), ("any.pdf", b"%PDF")):
         assert cli("evaluate", model, "data.csv", "--plot", name, "--n-windows", 5).code == 0
@@ -183,14 +183,14 @@ def test_a_forecast_file_is_scored_against_what_happened(cli: Cli, csv: Csv, mod
     refused.refused(3, "the files share no timestamp", "predict --at")
 
 
-@pytest.mark.parametrize("words", [(), ("--series-id", "site"), ("--no-time",)])
+@pytest.mark.parametrize("words", [(), ("--series-id", "site"), ("--no-time",), ("--sampling", "4s")])
 def test_a_backtest_file_gives_the_scores_of_the_backtest(
     cli: Cli, csv: Csv, trained: Train, words: tuple[str, ...]
 ) -> None:
     data = csv(two_sites() if words == ("--series-id", "site") else {"power": wave(200)} if words else hours())
     model = trained(data, "--test", TEST, *words)
     table = cli("evaluate", model, data, "--backtest", "bt.csv", "--metric", "mae").rows()
-    reading = words if words == ("--no-time",) else ()
+    reading = () if words == ("--series-id", "site") else words
     again = cli("evaluate", "--forecast", "bt.csv", "--actual", data, "--metric", "mae", *reading).rows()
     for old, new in zip(table[:2], again[:2], strict=True):
         assert (new["model"], new["n"]) == (old["model"], old["n"])

@@ -15,6 +15,7 @@ import pyarrow.parquet as parquet
 import pytest
 from shell import FAST, ROOT, Cli, Csv, csv_text, hours, stamps, wave
 
+import tsforecast
 from tsforecast.registry import MODELS
 
 Train = Callable[..., Path]
@@ -106,6 +107,21 @@ def test_rows_without_a_clock_are_steps(cli: Cli, csv: Csv, trained: Train) -> N
     model = trained(data, "--no-time")
     assert [row["step"] for row in cli("predict", model, data).rows()] == ["120", "121", "122", "123", "124", "125"]
     assert cli("predict", model, data, "--at", 50).rows()[0]["step"] == "51"
+
+
+def test_a_record_of_known_sampling_tells_seconds(cli: Cli, csv: Csv, trained: Train) -> None:
+    data = csv({"power": wave(120)})
+    cli("train", data, "-t", "power", "-o", "m", "--sampling", "soon").refused(2, "'soon' is not a duration", "0.5ms")
+    cli("train", data, "-t", "power", "-o", "m", "--sampling", "4s", "--time", "power").refused(2, "leave --time away")
+    model = trained(data, "--sampling", "0.1s")
+    seconds = ["12.0", "12.1", "12.2", "12.3", "12.4", "12.5"]
+    assert [row["seconds"] for row in cli("predict", model, data).rows()] == seconds
+    assert [row["seconds"] for row in json.loads(cli("predict", model, data, "--json").out)] == [*map(float, seconds)]
+    assert cli("predict", model, data, "--at", 5, "-H", 1, "-f", "table").out.split()[-2] == "5.1"
+    assert cli("predict", model, data, "-H", 1, "-f", "parquet", "-o", "made.parquet").code == 0
+    assert parquet.read_table("made.parquet")["seconds"].to_pylist() == [12.0]
+    assert [type(x) for x in tsforecast.predict(tsforecast.load(model), data)["seconds"]] == [float] * 6
+    cli("predict", model, data, "--sampling", "1s").refused(3, "trained on rows every 0.1s", "leave --sampling 1s away")
 
 
 def test_at_forecasts_from_an_earlier_row_as_if_later_ones_were_unknown(cli: Cli, csv: Csv, trained: Train) -> None:

@@ -13,6 +13,8 @@ from tsforecast.errors import AnswerNo
 if TYPE_CHECKING:
     from tsforecast.artifact import Artifact
 
+PROGRESS = ("step", "train_loss", "valid_loss", "is_best", "seconds")  # in every record; the rest is the trainer's own
+
 
 @with_options()
 def info(
@@ -67,7 +69,7 @@ def _facts(loaded: Artifact) -> dict[str, Any]:
             f"{name} {low:.5g} to {high:.5g}" for name, (low, high) in zip(schema.target, memory.ranges, strict=False)
         ),
         "time": ", ".join(clock.columns) or "none (steps)",
-        "freq": forecaster.freq.alias,
+        "freq": clock.sampling or forecaster.freq.alias,
         "horizon": shape.horizon,
         "lags": shape.lags if len(shape.lag_set) == shape.lags else f"{len(shape.lag_set)} of the last {shape.lags}",
         "season_length": shape.season_length,
@@ -80,6 +82,7 @@ def _facts(loaded: Artifact) -> dict[str, Any]:
         "valid_loss": f"{best['valid_loss']:.5f} at step {best['step']:.0f} of {len(forecaster.history)}"
         if best
         else "",
+        "at_best": ", ".join(f"{k} {v:.4g}" for k, v in (best or {}).items() if k not in PROGRESS),
         "seed": forecaster.options.seed,
         "created": loaded.document["created"],
         "versions": ", ".join(f"{k} {v}" for k, v in loaded.document["versions"].items() if v),

@@ -24,9 +24,9 @@ from tsforecast.config import (
     toml_layer,
 )
 from tsforecast.errors import Interrupted, UsageError
-from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
+from tsforecast.options import ColumnOptions, FitOptions, ReadOptions, TuneOptions
 
-KNOWN = (ReadOptions, ColumnOptions, FitOptions)
+KNOWN = (ReadOptions, ColumnOptions, FitOptions, TuneOptions)
 QUIET: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but warnings and errors.")
 DEBUG: bool = typer.Option(False, "--debug", help="Show a traceback with an error.")
 METAVARS = {int: "INT", float: "FLOAT", str: "TEXT"}
@@ -120,7 +120,8 @@ def _scalar_kind(kind: Any) -> Any:
 def _default_text(default: Any, choices: Sequence[str]) -> str:
     if default in (None, "", (), False, -1, 0) and default not in choices:
         return ""
-    return f" [default: {default}]" if default not in ("", None) else ""
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+    return f" [default: {shown}]" if shown not in ("", None) else ""
 
 
 # ------------------------------------------------------------------------------------- arguments of several commands

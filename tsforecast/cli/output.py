@@ -8,6 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ def write_table(columns: Columns, *, format: str = "", output: Path | None = Non
     """Write columns of equal length.
 
     Args:
-        columns: Name to cells; None and NaN are written as missing.
+        columns: Name to cells; None and NaN are written as missing, a Decimal with all its digits where
+            the format is text.
         format: One of ``FORMATS``; by the suffix of ``output``, else CSV.
         output: A file, written atomically; stdout by default.
 
@@ -96,8 +98,8 @@ def _render(columns: Columns, kind: str) -> bytes:
     if kind in ("json", "jsonl"):
         records = [dict(zip(cleaned, row, strict=True)) for row in rows]
         if kind == "json":
-            return (json.dumps(records, ensure_ascii=False, indent=1) + "\n").encode()
-        return "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records).encode()
+            return (json.dumps(records, ensure_ascii=False, indent=1, default=float) + "\n").encode()
+        return "".join(json.dumps(r, ensure_ascii=False, default=float) + "\n" for r in records).encode()
     if kind == "table":
         return aligned(list(cleaned), rows).encode()
     text = io.StringIO()
@@ -112,7 +114,8 @@ def _parquet(columns: Columns) -> bytes:
     import pyarrow.parquet
 
     sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.table({k: list(v) for k, v in columns.items()}), sink)
+    cells = {k: [float(x) if isinstance(x, Decimal) else x for x in v] for k, v in columns.items()}
+    pyarrow.parquet.write_table(pyarrow.table(cells), sink)
     return bytes(sink.getvalue())
 
 
@@ -120,7 +123,8 @@ def aligned(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return a table for the eye: texts to the left, numbers to the right with four significant digits."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(names)]
-    numeric = [all(isinstance(row[i], (int, float)) or row[i] is None for row in rows) for i in range(len(names))]
+    numbers = (int, float, Decimal, type(None))
+    numeric = [all(isinstance(row[i], numbers) for row in rows) for i in range(len(names))]
 
     def line(row: Sequence[str]) -> str:
         parts = [c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True)]

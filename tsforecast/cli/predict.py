@@ -58,7 +58,7 @@ def predict(
         future = prediction.read_future(
             forecaster, read([future_data], read_options, stdin=sys.stdin.buffer), read_options
         )
-    if horizon > forecaster.shape.horizon and forecaster.network.block > 1:
+    if horizon > forecaster.shape.horizon and not forecaster.network.free_running:
         report.note(
             f"horizon {horizon} is beyond the {forecaster.shape.horizon} steps of training: forecasts are fed back"
         )

@@ -24,6 +24,10 @@ class Reporter:
         if not self.quiet:
             print(f"note: {text}", file=sys.stderr)
 
+    def warning(self, text: str) -> None:
+        """Say what the user must know even with ``--quiet``."""
+        print(f"warning: {text}", file=sys.stderr)
+
     def detail(self, text: str) -> None:
         """Say something only with ``--verbose``."""
         if self.verbose and not self.quiet:
@@ -52,10 +56,9 @@ class Reporter:
 
     def _trace(self, done: Any) -> None:
         mark = "  best" if done.is_best else ""
-        text = (
-            f"step {done.step:3d}  train {done.train_loss:.5f}  valid {done.valid_loss:.5f}  {done.seconds:.1f} s{mark}"
-        )
-        self.detail(text)
+        details = "".join(f"  {name} {value:.4g}" for name, value in done.details.items())
+        losses = f"step {done.step:3d}  train {done.train_loss:.5f}  valid {done.valid_loss:.5f}"
+        self.detail(f"{losses}  {done.seconds:.1f} s{details}{mark}")
 
 
 def _silent(done: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import typer
 from tsforecast.cli.options import DEBUG, QUIET, Flags, data_sources, with_options
 from tsforecast.cli.report import Reporter
 from tsforecast.errors import Interrupted, UsageError
+from tsforecast.files import check_new
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 
 if TYPE_CHECKING:
@@ -84,15 +84,7 @@ def _model_path(output: Path | None, *, resume: bool, force: bool) -> Path:
     """Return the path of the model file; refuse, before any work, what could not be written in the end."""
     if output is None:
         raise UsageError("no model file to write", hint="name one with --output, for example -o model.safetensors")
-    if output.is_dir():
-        raise UsageError(f"cannot write {output}: it is a folder", hint=f"name a file: {output / 'model.safetensors'}")
-    if output.exists() and not (force or resume):
-        raise UsageError(f"{output} exists already", hint="use --force to overwrite it, or another --output")
-    if not output.parent.is_dir():
-        raise UsageError(f"cannot write {output}: there is no folder {output.parent}", hint="make the folder first")
-    if not os.access(output.parent, os.W_OK):
-        raise UsageError(f"cannot write {output}: no permission in {output.parent}", hint="name another folder")
-    return output
+    return check_new(output, force=force or resume)
 
 
 def _interruption(path: Path, outcome: Outcome) -> Interrupted:
@@ -122,6 +114,7 @@ def _summary(task: Task, outcome: Outcome, path: Path) -> dict[str, Any]:
         "valid_windows": len(task.objective.valid),
         "steps": len(forecaster.history),
         "best_step": int(best["step"]),
+        "measure": forecaster.trainer_options.get("fitness", "loss"),
         "valid_loss": best["valid_loss"],
         "naive_valid_loss": task.naive_loss(),
         "seconds": forecaster.history[-1]["seconds"],
@@ -130,11 +123,13 @@ def _summary(task: Task, outcome: Outcome, path: Path) -> dict[str, Any]:
 
 
 def _sentence(summary: dict[str, Any]) -> str:
-    skill = 1 - summary["valid_loss"] / summary["naive_valid_loss"] if summary["naive_valid_loss"] else 0.0
-    compared = f"{abs(skill):.1%} {'below' if skill >= 0 else 'ABOVE'} naive"
+    valid, naive = summary["valid_loss"], summary["naive_valid_loss"]
+    compared = f"naive {naive:.4f}"
+    if naive > 0:  # a fitness may be negative, and then shares of it mean nothing
+        compared = f"{abs(1 - valid / naive):.1%} {'below' if valid <= naive else 'ABOVE'} naive"
     return (
         f"{summary['model']} ({summary['parameters']:,} parameters, freq {summary['freq']}, lags {summary['lags']}, "
-        f"horizon {summary['horizon']}): validation loss {summary['valid_loss']:.4f}, {compared}, "
+        f"horizon {summary['horizon']}): validation {summary['measure']} {valid:.4f}, {compared}, "
         f"best of {summary['steps']} steps at {summary['best_step']}, {summary['seconds']:.1f} s; "
         f"{summary['model_file']}"
     )
