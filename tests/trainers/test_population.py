@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 
 import numpy as np
 import pytest
@@ -118,16 +119,32 @@ def test_larger_work_is_done_in_smaller_passes(narx):
     assert sizes[1] == pytest.approx(2 * sizes[2], rel=0.01)
 
 
-def test_large_networks_go_one_by_one(case, monkeypatch):
+def test_one_by_one_comes_to_the_same(case):
     objective, params = case
-    rows, together = population(params), evaluator(objective, params)
-    monkeypatch.setattr(module, "SINGLE", 0)
-    alone = evaluator(objective, params)
-    assert together.batched
-    assert not alone.batched
+    rows, together, alone = population(params), evaluator(objective, params), evaluator(objective, params)
+    together.batched, alone.batched = True, False
     np.testing.assert_allclose(alone.losses(rows), together.losses(rows), rtol=1e-4)
     values = torch.from_numpy(rows * alone.genome.scale)
     np.testing.assert_allclose(alone.lesson(values, 1), together.lesson(values, 1), rtol=1e-4)
+    assert alone.valid_loss(rows[0]) == pytest.approx(together.valid_loss(rows[0]), rel=1e-4)
+
+
+@pytest.mark.parametrize(("call", "company", "expected"), [(0.02, 0.0, True), (0.0, 0.004, False)])
+def test_the_first_generation_tries_both_ways_and_keeps_the_faster(call, company, expected, narx, monkeypatch):
+    """Where a pass has its price, networks go together; where company makes each of them slow, one by one."""
+    objective, params = narx
+    made, plain = evaluator(objective, params), Evaluator._pass
+
+    def slow(self, values):
+        time.sleep(call + company * (len(values) - 1) * len(values))
+        return plain(self, values)
+
+    monkeypatch.setattr(Evaluator, "_pass", slow)
+    made.losses(population(params, 12))
+    assert made.batched == expected
+    again = evaluator(objective, params)
+    again.restore(made.state())
+    assert again.batched == expected
 
 
 def test_the_fitness_of_a_population_is_that_of_each_network(narx):
@@ -145,7 +162,7 @@ def test_the_fitness_of_a_population_is_that_of_each_network(narx):
         tensors = {k: torch.from_numpy(v) for k, v in made.genome.params(row).items()}
         out = objective.differences(TorchOps(), tensors, made.batch) + made.batch["future_target"]
         expected.append(float(out.abs().max()))
-    made.chunk = 4
+    made.chunk, made.batched = 4, True
     np.testing.assert_allclose(made.losses(rows), expected, rtol=1e-4)
     assert [shape[0] for shape, _ in seen] == [4, 3]
     assert all(starts == tuple(objective.train[made.rows]) for _, starts in seen)

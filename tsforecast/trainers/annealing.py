@@ -94,7 +94,7 @@ class Annealing(Trainer):
                 "acceptance": self._accepted,
                 "move_size": float(self._sizes.mean()),
                 "evaluations_per_second": evaluator.evaluations / evaluator.seconds,
-                "networks_per_pass": float(evaluator.chunk),
+                "networks_per_pass": float(evaluator.chunk if evaluator.batched else 1),
             }
             spent = (yield Progress(self._step, self._contest.loss, valid, improved, self._seconds, details)) or 0.0
 

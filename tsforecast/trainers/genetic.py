@@ -145,7 +145,7 @@ class Genetic(Trainer):
         return {
             **{name: float(value) for name, value in known.items()},
             "evaluations_per_second": evaluator.evaluations / evaluator.seconds,
-            "networks_per_pass": float(evaluator.chunk),
+            "networks_per_pass": float(evaluator.chunk if evaluator.batched else 1),
             "variation_share": varied / (time.perf_counter() - began),
             **strategy.details,
         }

@@ -18,7 +18,8 @@ WORK = 1 << 24  # windows x steps x width of one pass on a CPU: less costs calls
 SAMPLE, FEWEST = 3072, 64  # values and windows of a sample
 LESSONS = 16  # windows to learn from for every one to be judged by
 GPU = 1 << 6  # times as much on a GPU
-SINGLE = 20_000  # parameters from which one network keeps a CPU busy: fused kernels, one network after the other
+TRIED = 8  # networks that are computed both ways, to see which is faster
+MARGIN = 1.25  # times as fast must one by one be: near a tie the outcome shall not hang on the clock
 
 
 class Genome:
@@ -81,9 +82,8 @@ class Genome:
 class Evaluator:
     """Computes losses of rows of genes over one sample of training windows, the same windows for all.
 
-    Small networks are computed together, some tens per pass; networks too large to gain from company on a CPU go one by
-    one through the fused kernels. Which way, and how many per pass, follows from sizes and not from the clock: the last
-    bits of a loss depend on it, and the seed alone decides the outcome.
+    Networks are computed together, some tens per pass, or one by one through the fused kernels. The first generation
+    tries both ways and keeps the faster, which is part of the state: the last bits of a loss depend on it.
 
     Args:
         objective: What is minimised.
@@ -96,11 +96,10 @@ class Evaluator:
         values = objective.block * objective.tables.target.shape[1]
         self.windows = min(windows or max(SAMPLE // values, FEWEST), objective.n_train)
         self.device = torch.device(objective.device)
-        self.batched = self.device.type != "cpu" or genome.size <= SINGLE
-        self.chunk = self._networks_per_pass() if self.batched else 1
+        self.batched: bool | None = None  # not tried yet
+        self.chunk = self._networks_per_pass()
         self.evaluations, self.seconds = 0, 0.0
         self._scale = torch.from_numpy(genome.scale).to(self.device)
-        self._ops = TorchOps(self.device, fused=not self.batched)
 
     def draw(self, rng: np.random.Generator, chance: float = 0.0) -> None:
         """Choose the windows of the next losses, and where a network that feeds itself is shown the truth.
@@ -130,11 +129,30 @@ class Evaluator:
         began = time.perf_counter()
         values = torch.from_numpy(np.ascontiguousarray(rows)).to(self.device) * self._scale
         with torch.inference_mode():
-            parts = [self._pass(part) for part in torch.split(values, self.chunk)]
+            if self.batched is None:
+                self._choose(values)
+                began = time.perf_counter()
+            parts = [self._pass(part) for part in torch.split(values, self.chunk if self.batched else 1)]
         out = np.concatenate(parts).astype(np.float64)
         self.evaluations += len(rows)
         self.seconds += time.perf_counter() - began
         return np.where(np.isfinite(out), out, np.inf)
+
+    def _choose(self, values: torch.Tensor) -> None:
+        """Measure how fast some networks are together and one by one, each way once unmeasured; keep the faster."""
+        seconds = {}
+        for self.batched in (True, False):
+            parts = torch.split(values, self.chunk)[:1] if self.batched else torch.split(values[:TRIED], 1)
+            self._pass(parts[0])
+            began = time.perf_counter()
+            for part in parts:
+                self._pass(part)
+            seconds[self.batched] = (time.perf_counter() - began) / sum(map(len, parts))
+        self.batched = seconds[True] < MARGIN * seconds[False]
+
+    @property
+    def _ops(self) -> TorchOps:
+        return TorchOps(self.device, fused=not self.batched)
 
     def lesson(self, values: torch.Tensor, number: int) -> torch.Tensor:
         """Return the losses (n,) of a few parameters (n, d), in their own units, with a gradient.
@@ -157,8 +175,10 @@ class Evaluator:
         return torch.stack([loss({k: v[i] for k, v in params.items()}) for i in range(len(values))])
 
     def valid_loss(self, row: FloatArray) -> float:
-        """Return the validation loss of one row, computed on the device."""
+        """Return the validation loss of one row: with NumPy, twice as fast for a network small enough to be batched."""
         params = self.genome.params(row)
+        if self.batched and self.device.type == "cpu":
+            return self.objective.valid_loss(params)
         return self.objective.valid_loss({k: torch.from_numpy(v).to(self.device) for k, v in params.items()})
 
     def _networks_per_pass(self) -> int:
@@ -189,10 +209,10 @@ class Evaluator:
         return out
 
     def state(self) -> Arrays:
-        """Return what has been counted."""
-        return {"evaluations": np.array([self.evaluations, self.seconds])}
+        """Return what has been counted, and which way was chosen."""
+        return {"evaluations": np.array([self.evaluations, self.seconds, bool(self.batched)])}
 
     def restore(self, state: Arrays) -> None:
         """Continue as :meth:`state` says."""
-        count, self.seconds = map(float, state["evaluations"])
-        self.evaluations = int(count)
+        count, self.seconds, batched = map(float, state["evaluations"])
+        self.evaluations, self.batched = int(count), bool(batched)
