@@ -50,6 +50,7 @@ ARMS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
     "adam": ("narx", NARX, "backprop", {"learning_rate": 0.01, "steps": 400}),
     "levenberg_marquardt": ("narx", NARX, "levenberg_marquardt", {"steps": FOREVER}),
     "gru (adam, default)": ("gru", {}, "backprop", {"steps": 400}),
+    "linear (ridge, default)": ("linear", {}, "least_squares", {}),
 }
 ROLES = {"past": "temperature known until now", "future": "temperature known ahead (a perfect forecast of it)"}
 
@@ -73,7 +74,7 @@ def cell(data: Path, task: str, arm: str, seed: int, budget: float, role: str) -
 
     target, horizon, known = TASKS[task]
     model, model_options, trainer, trainer_options = ARMS[arm]
-    lags = "" if model == "gru" else "24"
+    lags = "24" if model == "narx" else ""
     columns = ColumnOptions(target=(target,), **{role: ("air_temp_c",)})
     inputs = {"input_lags": "0:24"} if model == "narx" and role == "future" else {}
     options = FitOptions(
@@ -215,7 +216,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--budgets", type=float, nargs="*", default=[8.0, 24.0], help="seconds of training")
+    parser.add_argument("--budgets", type=float, nargs="*", default=[6.0, 20.0], help="seconds of training")
     parser.add_argument("--roles", nargs="*", default=["past"], choices=list(ROLES))
     parser.add_argument("--processes", type=int, default=2, help="cells measured side by side, one thread each")
     parser.add_argument("--out", type=Path, help="append every cell to this JSON Lines file")

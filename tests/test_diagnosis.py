@@ -76,6 +76,14 @@ def test_white_residuals_are_seldom_called_coloured(holes: float) -> None:
     assert 0.02 < np.mean([d.p_value < 0.05 for d in found]) < 0.11
 
 
+def test_lags_that_a_stride_leaves_out_are_no_trials() -> None:
+    """Of five lags with a value one may be outside in 95 % of all cases, although 25 were asked for."""
+    found = [diagnose(np.where(np.arange(1000) % 5, np.nan, white(1000, seed))) for seed in range(200)]
+    assert {d.autocorrelation.allowed for d in found} == {1}
+    assert f"white: {found[0].autocorrelation.outside} of 5 lags outside" in found[0].sentence
+    assert np.mean([d.autocorrelation.significant for d in found]) < 0.09
+
+
 @pytest.mark.parametrize("memory", [0.0, 0.9])
 def test_an_input_without_influence_is_seldom_blamed_however_slow(memory: float) -> None:
     blamed = [

@@ -101,6 +101,13 @@ def test_past_covariates_are_held_with_a_warning() -> None:
     np.testing.assert_array_equal(again.forecasts[0].forecast, made.forecasts[0].forecast)
 
 
+def test_a_model_without_inputs_is_told_that_it_only_forecasts_far() -> None:
+    made = simulate(trained(future=[]), frame_of(trained(future=[]), record(120, 1)))
+    assert made.notes[0] == "simulated in one run of 116 rows from the first 4 rows"
+    assert "the model has no inputs" in made.warnings[0]
+    assert simulate(trained(), frame_of(trained(), record(120, 1))).warnings == []
+
+
 def test_a_hole_in_an_input_ends_a_run_and_another_begins_behind_it() -> None:
     forecaster, columns = trained(), record(120, 1)
     holed = {name: values.copy() for name, values in columns.items()}

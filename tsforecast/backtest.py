@@ -1,4 +1,4 @@
-"""Rolling-origin forecasts over the rows that a forecaster has not seen: every cutoff, one batched pass, no refit."""
+"""Rolling-origin forecasts over the rows that a forecaster has not seen: every cutoff, one batched pass, one model."""
 
 from __future__ import annotations
 

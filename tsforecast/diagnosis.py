@@ -215,9 +215,9 @@ def _judged(name: str, lags: NDArray[np.int64], found: _Moments, variance: float
 
     deviation = np.sqrt(variance / found.rows)
     factor = np.abs(found.values) / deviation
-    known = np.isfinite(factor)
+    known = np.isfinite(factor)  # with a stride between the residuals only its multiples are
     outside = int(np.count_nonzero(factor[known] > _Z))
-    n, allowed, farthest = max(1, round(trials)), 0, 0.0
+    n, allowed, farthest = max(1, round(min(trials, float(known.sum())))), 0, 0.0
     if known.any():
         quantile = next(k for k in range(n + 1) if bdtr(k, n, 1 - CONFIDENCE) >= CONFIDENCE)
         allowed = int(quantile * np.count_nonzero(known) / n)
@@ -259,7 +259,7 @@ def _sentence(n: int, white: bool, own: Correlation, p_value: float, inputs: tup
 
 def _count(found: Correlation) -> str:
     far = f", lag {found.peak} far" if found.significant and found.outside <= found.allowed else ""
-    return f"{found.outside} of {len(found.lags)} lags outside the 95 % band{far}"
+    return f"{found.outside} of {np.isfinite(found.values).sum()} lags outside the 95 % band{far}"
 
 
 def _explained(found: Correlation) -> str:

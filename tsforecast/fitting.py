@@ -41,6 +41,8 @@ def fit(
 ) -> Outcome:
     """Train until done, until patience or the time budget ends, or until interrupted; keep the best parameters.
 
+    With ``--refit`` those of a second training on train and valid together take their place.
+
     Args:
         task: From :func:`prepare`.
         on_progress: Called after every step.
@@ -49,7 +51,7 @@ def fit(
         resume: Continue from the checkpoint.
 
     Raises:
-        TrainingError: The loss is no longer finite.
+        TrainingError: The loss is no longer finite, or beyond all reason; or the refit has diverged.
         UsageError: ``resume`` without a checkpoint of the same run.
     """
     run = _Run(task, checkpoint)

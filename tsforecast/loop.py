@@ -58,7 +58,7 @@ def cost_of_closing(forecaster: Forecaster, f: Forecasts) -> tuple[str, str]:
     Returns:
         A note and a warning; empty where there is nothing to say.
     """
-    if f.open_loop is None or f.actual.shape[1] == 1:
+    if f.open_loop is None or f.actual.shape[1] == 1 or forecaster.model_options.get("feedback") == "none":
         return "", ""
     closed, opened = _errors(f, f.forecast), _errors(f, f.open_loop)
     steps = len(closed) - 1

@@ -157,7 +157,7 @@ class FitOptions(DomainOptions):
     )
     refit: bool = option(
         False,
-        "Then train once more on train and valid together, for as many steps as were best.",
+        "Then train once more, on train and valid together, for as many steps as were best; beyond --time-budget.",
         group="Training",
     )
     seed: int = option(0, "Seed of everything random.", low=0, group="Training")

@@ -156,7 +156,9 @@ def _remarks(forecaster: Forecaster, runs: _Runs, known: int, taught: bool) -> t
     count = len(runs.cutoffs)
     whole = f"{count} runs" if count > 1 else "one run"
     rows = f"first {known} rows" if known > 1 else "first row"
-    notes = [f"simulated in {whole} of {int((runs.ends - runs.cutoffs - 1).sum())} rows from inputs and the {rows}"]
+    schema = forecaster.schema
+    inputs = "inputs and " if len(schema.future_columns) > 2 * len(schema.calendar) else ""  # the clock drives nothing
+    notes = [f"simulated in {whole} of {int((runs.ends - runs.cutoffs - 1).sum())} rows from {inputs}the {rows}"]
     if known < forecaster.shape.lags:
         notes.append(
             f"the warm-up is shorter than the {forecaster.shape.lags} lags: before it, the first output is held,"
@@ -165,9 +167,11 @@ def _remarks(forecaster: Forecaster, runs: _Runs, known: int, taught: bool) -> t
     warnings = []
     if taught:
         warnings.append("model.feedback=target: every step saw the true outputs before it, this is no free run")
-    if forecaster.schema.past_columns and not taught:
-        names = ", ".join(forecaster.schema.past_columns)
+    elif schema.past_columns:
+        names = ", ".join(schema.past_columns)
         warnings.append(
             f"past covariates ({names}) hold their last value in a simulation; inputs are named by --future"
         )
+    elif not inputs:
+        warnings.append("the model has no inputs: a run is one long forecast; inputs are named by --future in training")
     return notes, warnings

@@ -201,8 +201,10 @@ def test_forecast_files_that_do_not_fit_are_refused(cli: Cli, csv: Csv, model: P
     cli("evaluate", "--forecast", "data.csv").refused(2, "--forecast needs --actual")
     files = ["--forecast", "data.csv", "--actual", "data.csv"]
     cli("evaluate", *files).refused(3, "no column that ends in _forecast", "timestamp, power, wind")
-    cli("evaluate", model, *files).refused(2, "--forecast needs no MODEL")
-    cli("evaluate", *files, "--backtest", "bt.csv").refused(2, "makes no --backtest")
+    cli("evaluate", model, *files).refused(2, "MODEL cannot go with --forecast")
+    idle = ["--backtest", "bt.csv", "--n-windows", 3, "--rated", 5]
+    cli("evaluate", *files, *idle).refused(2, "--n-windows and --backtest and --rated cannot go with --forecast")
+    cli("evaluate", model, "data.csv", "-t", "power").refused(2, "--target cannot go with a MODEL")
     csv({"timestamp": stamps(3), "load_forecast": [1, 2, 3]}, "load.csv")
     cli("evaluate", "--forecast", "load.csv", "--actual", "data.csv").refused(3, "data.csv: there is no column 'load'")
 

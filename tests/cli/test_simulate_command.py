@@ -98,7 +98,7 @@ def test_what_does_not_go_with_a_simulation_is_refused(cli: Cli, model: Path) ->
     cli(*command, "--warmup", 2).refused(2, "--warmup is for a simulation", "--simulate")
     cli(*command, "--simulate", "--warmup", 150).refused(3, "has 150 rows, the warm-up takes 150")
     cli("evaluate", model, "data.csv", "--simulate").refused(3, "has seen every row", "another record", "--in-sample")
-    cli("evaluate", "--simulate", "--forecast", "f.csv", "--actual", "a.csv").refused(2, "--simulate needs a MODEL")
+    cli("evaluate", "--simulate", "--forecast", "f.csv", "--actual", "a.csv").refused(2, "--simulate cannot go")
     assert cli("evaluate", model, "data.csv", "--simulate", "--in-sample").rows()[0]["n"] == "197"
 
 

@@ -43,6 +43,16 @@ def test_json_summary_is_alone_on_stdout(cli: Cli, csv: Csv) -> None:
     assert summary["ended"] == "finished"
 
 
+def test_a_refit_is_said_and_changes_the_weights(cli: Cli, csv: Csv) -> None:
+    words = ["train", csv(), "-t", "power", "-m", "linear", *SIZES, "--json"]
+    once, again = (cli(*words, "-o", name, *more) for name, more in (("a", []), ("b", ["--refit"])))
+    assert [json.loads(done.out)["refit"] for done in (once, again)] == [False, True]
+    assert [json.loads(done.out)["valid_loss"] for done in (once, again)].count(json.loads(once.out)["valid_loss"]) == 2
+    assert "then trained again on train and valid; b" in again.err
+    assert "trained again" not in once.err
+    assert not np.array_equal(weights("a")["weight"], weights("b")["weight"])
+
+
 def test_piped_data_train_the_same_weights_as_a_file(cli: Cli, csv: Csv) -> None:
     words = ["-t", "power", *FAST, *SIZES]
     assert cli("train", csv(), *words, "-o", "a").code == 0

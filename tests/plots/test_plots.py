@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from tsforecast.diagnosis import diagnose
 from tsforecast.errors import UsageError
 from tsforecast.plots.save import save
 from tsforecast.registry import PLOTS
@@ -103,6 +104,17 @@ def test_a_fold_alone_is_drawn_over_its_residuals():
     assert all("residuals" not in ax.get_title() for ax in PLOTS.get("forecasts")(make(folds=2)).axes)
 
 
+def test_residuals_draws_the_autocorrelation_of_the_diagnosis_or_else_that_of_the_folds():
+    f = make(folds=1)
+    _, alone = PLOTS.get("residuals")(f).axes
+    assert [text.get_text() for text in alone.texts] == ["too few residuals"]
+    found = diagnose(np.random.default_rng(0).normal(size=100))
+    _, ax = PLOTS.get("residuals")(replace(f, diagnosis=found)).axes
+    assert ax.get_title().startswith(f"autocorrelation: {found.autocorrelation.outside} of 25 lags outside")
+    assert ax.get_xlabel().endswith("one step ahead (steps)")
+    assert PLOTS.get("residuals")(make()).axes[1].get_xlabel().endswith("one step ahead (folds)")
+
+
 def test_forecasts_shows_known_history_before_the_cutoff():
     f = make()
     ax = PLOTS.get("forecasts")(f).axes[0]
@@ -120,6 +132,7 @@ def test_rows_of_a_known_sampling_are_drawn_in_seconds():
     assert ax.get_xlabel() == "time in seconds"
     assert ax.get_title() == "7.5 s"  # the first of four among 120 cutoffs is at row 15
     assert PLOTS.get("horizon")(CASES["rows every half second"]).axes[0].get_xlabel().endswith("(freq 0.5s)")
+    assert PLOTS.get("horizon")(make(clock=False)).axes[0].get_xlabel() == "step of the horizon"
 
 
 def test_drawing_leaves_pyplot_and_its_settings_alone():

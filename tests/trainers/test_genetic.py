@@ -17,6 +17,7 @@ from tsforecast.fitting import fit
 from tsforecast.models.base import Dims
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 from tsforecast.preparation import prepare
+from tsforecast.trainers.covariance import CmaEs
 from tsforecast.trainers.genetic import Genetic, GeneticConfig
 from tsforecast.trainers.memetic import LOCAL, improve
 from tsforecast.trainers.population import Evaluator, Genome
@@ -51,6 +52,14 @@ def trained(case, **options):
 def test_options_without_effect_are_refused(options, word):
     with pytest.raises(UsageError, match=word):
         Genetic(make(GeneticConfig, {"strategy": "ga", **options}))
+
+
+def test_cma_es_is_not_for_large_networks():
+    params = {"w": np.zeros(CmaEs.most_genes + 1, np.float32)}
+    with pytest.raises(UsageError, match="up to 2000 parameters, this network has 2001") as caught:
+        Genetic(make(GeneticConfig, {"strategy": "cma_es"})).check(params)
+    assert "differential_evolution" in caught.value.hint
+    Genetic(make(GeneticConfig, {})).check(params)
 
 
 @pytest.mark.parametrize("how", LOCAL)

@@ -14,7 +14,7 @@ import pytest
 from deap import tools
 
 from tsforecast.trainers import individuals as module
-from tsforecast.trainers.individuals import Loss, LossAndSize, genes, individuals, own_randomness, same_genes
+from tsforecast.trainers.individuals import Loss, LossAndSize, apart, genes, individuals, own_randomness, same_genes
 
 
 def test_to_deap_itself_a_nan_beats_everything():
@@ -43,6 +43,14 @@ def test_a_diverged_network_does_not_survive_for_being_small():
     assert people[0] not in tools.selNSGA2(people, 3)
     assert people[1].fitness.values == (1.0, 25.0)
     assert all(isinstance(one.fitness, LossAndSize) for one in people)
+
+
+@pytest.mark.parametrize("sized", [False, True])
+def test_individuals_come_apart_again(sized):
+    rows, losses = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([2.0, math.nan, -3.0])
+    back, found = apart(individuals(rows, losses, sized=sized))
+    assert np.array_equal(back, rows)
+    assert found.tolist() == [2.0, math.inf, -3.0]
 
 
 def test_two_objectives_prefer_the_smaller_of_two_equals():

@@ -251,7 +251,7 @@ def test_the_evidence_keeps_parameters_small(network, make_objective, noisy):
 
 @pytest.mark.parametrize(("loss", "degree"), [("mse", 2), ("mae", 1)])
 def test_alpha_and_beta_are_at_their_fixed_point(loss, degree, network, make_objective, noisy):
-    """MacKay (1992), eq. 2.22 and 2.23: 2 alpha E_W = gamma, k beta E_D = n - gamma."""
+    """MacKay (1992), section 4: 2 alpha E_W = gamma, k beta E_D = n - gamma."""
     net = network("narx", DIMS, {"hidden": ()})
     objective = make_objective(net, tables=noisy(DIMS, rows=800, noise=0.5), rows=800, loss=loss)
     trainer = LevenbergMarquardt(LevenbergMarquardtConfig(bayesian=True))

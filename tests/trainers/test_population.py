@@ -129,7 +129,7 @@ def test_one_by_one_comes_to_the_same(case):
     assert alone.valid_loss(rows[0]) == pytest.approx(together.valid_loss(rows[0]), rel=1e-4)
 
 
-@pytest.mark.parametrize(("call", "company", "expected"), [(0.02, 0.0, True), (0.0, 0.004, False)])
+@pytest.mark.parametrize(("call", "company", "expected"), [(0.02, 0.0, True), (0.0, 0.002, False)])
 def test_the_first_generation_tries_both_ways_and_keeps_the_faster(call, company, expected, narx, monkeypatch):
     """Where a pass has its price, networks go together; where company makes each of them slow, one by one."""
     objective, params = narx
@@ -142,9 +142,29 @@ def test_the_first_generation_tries_both_ways_and_keeps_the_faster(call, company
     monkeypatch.setattr(Evaluator, "_pass", slow)
     made.losses(population(params, 12))
     assert made.batched == expected
+    assert made.details["networks_per_pass"] == (made.chunk if expected else 1)
+    assert made.evaluations == 12
     again = evaluator(objective, params)
     again.restore(made.state())
     assert again.batched == expected
+
+
+@pytest.mark.parametrize("interrupted", [2, 6])
+def test_an_interruption_does_not_choose_the_way(interrupted, narx, monkeypatch):
+    """The machine may do something else during any one pass of either way."""
+    objective, params = narx
+    passes, plain = [], Evaluator._pass
+
+    def slow(self, values):
+        passes.append(len(values))
+        time.sleep(0.02 + 0.5 * (len(passes) == interrupted))
+        return plain(self, values)
+
+    monkeypatch.setattr(Evaluator, "_pass", slow)
+    made = evaluator(objective, params)
+    made.losses(population(params, 12))
+    assert made.batched
+    assert passes == [12] * module.TRIES + [1] * module.TRIES + [12]
 
 
 def test_the_fitness_of_a_population_is_that_of_each_network(narx):
@@ -165,7 +185,7 @@ def test_the_fitness_of_a_population_is_that_of_each_network(narx):
     made.chunk, made.batched = 4, True
     np.testing.assert_allclose(made.losses(rows), expected, rtol=1e-4)
     assert [shape[0] for shape, _ in seen] == [4, 3]
-    assert all(starts == tuple(objective.train[made.rows]) for _, starts in seen)
+    assert all(starts == tuple(objective.train[made.sample]) for _, starts in seen)
 
 
 def test_a_loss_that_is_no_number_is_infinite(narx):
@@ -181,8 +201,8 @@ def test_a_loss_that_is_no_number_is_infinite(narx):
 def test_all_windows_are_taken_when_there_are_no_more(narx):
     objective, params = narx
     for windows in (0, 10_000):
-        assert evaluator(objective, params, windows).rows.tolist() == list(range(objective.n_train))
-    few = evaluator(objective, params, 12).rows
+        assert evaluator(objective, params, windows).sample.tolist() == list(range(objective.n_train))
+    few = evaluator(objective, params, 12).sample
     assert len(set(few.tolist())) == 12
 
 

@@ -38,8 +38,8 @@ LEARNING = [name for name in CASES if name != "none"]
 def setting(network, make_objective):
     """Give a fresh trainer, its objective and the parameters it starts from."""
 
-    def build(name):
-        model, options = MODEL.get(name, ("narx", {"hidden": (4,)}))
+    def build(name, **changed):
+        model, options = MODEL.get(name, ("narx", {"hidden": (4,), **changed}))
         net = network(model, DIMS, options, "last")
         cls = TRAINERS.get(name.split(",")[0])
         trainer = cls(make(cls.Config, OPTIONS.get(name, {})))
@@ -140,3 +140,23 @@ def test_a_resumed_run_is_the_unbroken_one(name, setting, tmp_path):
     assert [p.is_best for p in early + late] == [p.is_best for p in expected]
     assert same(resumed.params, whole.params)
     assert late[-1].seconds >= early[-1].seconds
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_resumed_run_knows_what_was_spent(name, setting):
+    """With nine tenths of a time budget gone, no schedule begins anew because the run was interrupted."""
+
+    def steps(trainer, stream, count):
+        made = [next(stream)]
+        while len(made) < count:
+            made.append(stream.send(0.9))
+        return [p.train_loss for p in made], trainer.params
+
+    whole, objective, params = setting(name, loop="mixed")
+    expected, reached = steps(whole, whole.fit(objective, params, seed=1), 6)
+    broken, *_ = setting(name, loop="mixed")
+    early, _ = steps(broken, broken.fit(objective, params, seed=1), 4)
+    resumed, *_ = setting(name, loop="mixed")
+    late, found = steps(resumed, resumed.fit(objective, params, seed=1, state=broken.state()), 2)
+    assert early + late == expected
+    assert same(found, reached)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,17 +75,16 @@ def evaluate(
     report = Reporter(quiet=quiet, verbose=verbose)
     kind = _checked(by, simulate, format="json" if json else format, output=output)
     settings = flags.settings()
+    domain = {name: name in flags.values for name in DomainOptions.__dataclass_fields__}
     metrics = [m.strip() for part in metric or [] for m in part.split(",") if m.strip()]
     span = {"horizon": horizon, "stride": stride, "n_windows": n_windows, "in_sample": in_sample}
     span |= {"simulate": simulate, "warmup": warmup}
     forecaster, clock = None, None
     if forecast:
-        if simulate:
-            raise UsageError("--simulate needs a MODEL, not --forecast", hint="leave one of them out")
-        if model is not None or backtest is not None:
-            raise UsageError("--forecast needs no MODEL and makes no --backtest", hint="leave one of them out")
+        _refuse_idle("--forecast", span | {"MODEL": model, "backtest": backtest, "stride": stride - 1} | domain)
         made = _from_files(settings, forecast, actual, metrics, target or [], series_id)
     else:
+        _refuse_idle("a MODEL", {"actual": actual, "target": target, "series_id": series_id} if model else {})
         made, forecaster, clock = _from_model(settings, report, model, data, metrics, span)
     say(made, report)
     if plot is not None:
@@ -105,6 +105,13 @@ def _checked(by: str, simulate: bool, *, format: str, output: Path | None) -> st
         raise UsageError("--by step: a simulation has no horizon", hint="use --by all or --by series")
     on_terminal = output is None and not format and sys.stdout.isatty()
     return "table" if on_terminal else choose_format(format, output)
+
+
+def _refuse_idle(way: str, given: Mapping[str, Any]) -> None:
+    """Refuse flags that would change nothing in this way of scoring."""
+    idle = [name if name.isupper() else f"--{name.replace('_', '-')}" for name, said in given.items() if said]
+    if idle:
+        raise UsageError(f"{' and '.join(idle)} cannot go with {way}", hint="leave one of them out")
 
 
 def _from_model(

@@ -49,7 +49,7 @@ class Reporter:
 
             def show(done: Any) -> None:
                 best[0] = min(best[0], done.valid_loss)
-                text = f"step {done.step}  train {done.train_loss:.4f}  valid {done.valid_loss:.4f}  best {best[0]:.4f}"
+                text = f"step {done.step}  train {done.train_loss:.4g}  valid {done.valid_loss:.4g}  best {best[0]:.4g}"
                 bar.update(job, completed=done.step, description=text)
 
             yield show
@@ -57,7 +57,7 @@ class Reporter:
     def _trace(self, done: Any) -> None:
         mark = "  best" if done.is_best else ""
         details = "".join(f"  {name} {value:.4g}" for name, value in done.details.items())
-        losses = f"step {done.step:3d}  train {done.train_loss:.5f}  valid {done.valid_loss:.5f}"
+        losses = f"step {done.step:3d}  train {done.train_loss:.5g}  valid {done.valid_loss:.5g}"
         self.detail(f"{losses}  {done.seconds:.1f} s{details}{mark}")
 
 

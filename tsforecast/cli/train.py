@@ -106,7 +106,7 @@ def _summary(task: Task, outcome: Outcome, path: Path) -> dict[str, Any]:
         "model": forecaster.options.model,
         "trainer": forecaster.options.trainer,
         "parameters": int(sum(v.size for v in forecaster.params.values())),
-        "freq": forecaster.freq.alias,
+        "freq": forecaster.clock.sampling or forecaster.freq.alias,
         "horizon": forecaster.shape.horizon,
         "lags": forecaster.shape.lags,
         "season_length": forecaster.shape.season_length,
@@ -118,18 +118,19 @@ def _summary(task: Task, outcome: Outcome, path: Path) -> dict[str, Any]:
         "valid_loss": best["valid_loss"],
         "naive_valid_loss": task.naive_loss(),
         "seconds": forecaster.history[-1]["seconds"],
+        "refit": forecaster.options.refit,
         "ended": outcome.ended,
     }
 
 
 def _sentence(summary: dict[str, Any]) -> str:
     valid, naive = summary["valid_loss"], summary["naive_valid_loss"]
-    compared = f"naive {naive:.4f}"
+    compared = f"naive {naive:.4g}"
     if naive > 0:  # a fitness may be negative, and then shares of it mean nothing
         compared = f"{abs(1 - valid / naive):.1%} {'below' if valid <= naive else 'ABOVE'} naive"
     return (
         f"{summary['model']} ({summary['parameters']:,} parameters, freq {summary['freq']}, lags {summary['lags']}, "
-        f"horizon {summary['horizon']}): validation {summary['measure']} {valid:.4f}, {compared}, "
-        f"best of {summary['steps']} steps at {summary['best_step']}, {summary['seconds']:.1f} s; "
-        f"{summary['model_file']}"
+        f"horizon {summary['horizon']}): validation {summary['measure']} {valid:.4g}, {compared}, "
+        f"best of {summary['steps']} steps at {summary['best_step']}, {summary['seconds']:.1f} s"
+        f"{', then trained again on train and valid' if summary['refit'] else ''}; {summary['model_file']}"
     )

@@ -33,7 +33,7 @@ def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
     rows, columns = -(-len(shown) // 2), min(2, len(shown))
     figure, axes = style.new_figure(title, rows, columns, height=1.6 + 3.0 * rows)
     for ax, found in zip(axes, shown, strict=False):
-        _panel(ax, found)
+        panel(ax, found)
         ax.set_xlabel("lag (steps)" if f.unit_time == STEP else f"lag (steps of {f.unit_time})")
     for ax in axes[len(shown) :]:
         style.say_nothing_to_draw(ax, "")
@@ -43,7 +43,8 @@ def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, found: Correlation) -> None:
+def panel(ax: Axes, found: Correlation) -> None:
+    """Draw one correlation function over its band, or say why there is none."""
     name = f"input {found.name}" if found.name else "autocorrelation"
     ax.set_title(name, fontsize=10)
     known = np.isfinite(found.values)
@@ -66,4 +67,4 @@ def _panel(ax: Axes, found: Correlation) -> None:
     ax.set_ylim(-highest, highest)
     ax.set_ylabel("correlation")
     told = "more than chance" if found.significant else "as chance allows"
-    ax.set_title(f"{name}: {found.outside} of {len(found.lags)} lags outside, {told}", fontsize=10)
+    ax.set_title(f"{name}: {found.outside} of {len(lags)} lags outside, {told}", fontsize=10)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tsforecast.data.clock import STEP
 from tsforecast.plots import style
 from tsforecast.scores import FORECAST, OPEN_LOOP, Forecasts, score_table
 
@@ -38,7 +39,7 @@ def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
         _line(ax, errors[name], name, look)
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel(f"step of the horizon (freq {f.unit_time})")
+    ax.set_xlabel("step of the horizon" + ("" if f.unit_time == STEP else f" (freq {f.unit_time})"))
     ax.set_ylabel(label)
     ax.legend(frameon=False, fontsize=9)
     return figure

@@ -7,14 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from tsforecast.diagnosis import diagnose
 from tsforecast.plots import style
+from tsforecast.plots.correlations import panel
 from tsforecast.scores import Forecasts
-
-_MOST_LAGS = 60
 
 
 def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
     """Draw a histogram of all errors, and the autocorrelation of the errors one step ahead.
+
+    The latter is that of the diagnosis; forecasts of a file have none, and their first steps are taken, fold by fold.
 
     Args:
         f: The forecasts.
@@ -29,7 +31,11 @@ def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
     _histogram(left, errors, f.target)
     left.set_title("all steps" if f.daylight is None else "all steps, daylight only", fontsize=10)
     order = np.lexsort((f.cutoff, f.series))
-    _autocorrelation(right, (f.forecast - f.actual)[order, 0], f.series[order], f.season_length)
+    found = f.diagnosis or diagnose((f.actual - f.forecast)[order, 0], series=f.series[order])
+    panel(right, found.autocorrelation)
+    right.set_xlabel(f"lag of the errors one step ahead ({'steps' if f.diagnosis else 'folds'})")
+    if right.get_legend_handles_labels()[0]:
+        right.legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -43,24 +49,4 @@ def _histogram(ax: Axes, errors: NDArray[np.float64], target: str) -> None:
     ax.axvline(mean, color=style.ACTUAL, linewidth=1, linestyle="--", label=f"bias {mean:+.3g}")
     ax.set_xlabel(f"error of {target}")
     ax.set_ylabel("density")
-    ax.legend(frameon=False, fontsize=9)
-
-
-def _autocorrelation(ax: Axes, errors: NDArray[np.float64], series: NDArray[np.int64], season: int) -> None:
-    known = np.isfinite(errors)
-    n = int(known.sum())
-    lags = min(max(2 * season, 20), _MOST_LAGS, n // 3)
-    ax.set_title("autocorrelation of the errors one step ahead", fontsize=10)
-    if lags < 1 or np.ptp(errors[known]) == 0:
-        style.say_nothing_to_draw(ax, "too few folds" if lags < 1 else "these errors are all equal")
-        return
-    centered = np.where(known, errors - errors[known].mean(), 0.0)
-    products = [(centered[lag:] * centered[:-lag])[series[lag:] == series[:-lag]].sum() for lag in range(1, lags + 1)]
-    values = np.array(products) / (centered @ centered)
-    bound = 1.96 / np.sqrt(n)
-    ax.axhspan(-bound, bound, color=style.MUTED, alpha=0.25, linewidth=0, label="95 % of white noise")
-    ax.vlines(range(1, lags + 1), 0, values, color=style.FORECAST, linewidth=1.8)
-    ax.axhline(0, color=style.ACTUAL, linewidth=0.8)
-    ax.set_xlabel("lag (folds)")
-    ax.set_ylabel("autocorrelation")
     ax.legend(frameon=False, fontsize=9)

@@ -17,11 +17,8 @@ from tsforecast.trainers.objective import Objective
 from tsforecast.trainers.population import Genome
 
 ACCEPTANCE = 0.3  # of the moves: the step size of a chain grows above it and shrinks below
-WARMTH = (
-    0.01  # first temperature, as a share of the spread of the first losses: most of that spread is between bad ones
-)
 PACE = 0.1  # of that adaptation, per move
-START = (1 << 32) - 1  # second word of the seed of the first chains, beyond any step
+WARMTH = 0.01  # first temperature by the spread of the first losses, most of which is between bad ones
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,8 @@ class Annealing(Trainer):
     copied in proportion to exp(-(1 / T' - 1 / T) loss), so that the chains stay a sample of the new temperature.
 
     Source: S. Kirkpatrick, C. D. Gelatt & M. P. Vecchi, Science 220 (1983); K. Hukushima & Y. Iba, AIP Conf. Proc. 690
-    (2003), for the copies; H. Haario et al., Bernoulli 7 (2001), for moves whose size follows their acceptance.
+    (2003), for the copies; C. Andrieu & J. Thoms, Statistics and Computing 18 (2008), section 5, for moves whose size
+    follows their acceptance.
     """
 
     Config: ClassVar[type] = AnnealingConfig
@@ -63,7 +61,7 @@ class Annealing(Trainer):
 
     def __init__(self, config: AnnealingConfig) -> None:
         super().__init__(config)
-        self._step, self._best, self._seconds = 0, Best(), 0.0
+        self._step, self._best, self._seconds, self._spent = 0, Best(), 0.0, 0.0
         self._first, self._temperature, self._accepted = config.temperature, config.temperature, 0.0
         self._losses: Losses = np.zeros(0)
 
@@ -77,26 +75,23 @@ class Annealing(Trainer):
         began, config = time.monotonic(), self.config
         self._genome = Genome(params)
         self._contest = Contest(objective, self._genome, config.windows, config.resample, seed)
-        rng = np.random.default_rng([seed, START])
-        self._rows = self._genome.initial(params, config.chains, config.sigma, rng)
+        self._rows = self._contest.first(params, config.chains, config.sigma)
         self._sizes = np.full(config.chains, config.sigma, np.float32)
         earlier = self._restore(state) if state else 0.0
-        spent = 0.0
         while self._step < config.steps:
-            self._anneal(np.random.default_rng([seed, self._step]), max(self._step / config.steps, spent))
+            self._anneal(np.random.default_rng([seed, self._step]), max(self._step / config.steps, self._spent))
             self._step += 1
             valid = self._contest.valid_loss()
             improved = self._best.improved_by(valid)
             self._seconds = earlier + time.monotonic() - began
-            evaluator = self._contest.evaluator
             details = {
                 "temperature": self._temperature,
                 "acceptance": self._accepted,
                 "move_size": float(self._sizes.mean()),
-                "evaluations_per_second": evaluator.evaluations / evaluator.seconds,
-                "networks_per_pass": float(evaluator.chunk if evaluator.batched else 1),
+                **self._contest.evaluator.details,
             }
-            spent = (yield Progress(self._step, self._contest.loss, valid, improved, self._seconds, details)) or 0.0
+            progress = Progress(self._step, self._contest.loss, valid, improved, self._seconds, details)
+            self._spent = (yield progress) or 0.0
 
     def _anneal(self, rng: np.random.Generator, share: float) -> None:
         """Lower the temperature, then move all chains some times."""
@@ -133,14 +128,14 @@ class Annealing(Trainer):
         return self._genome.params(self._contest.answer)
 
     def state(self) -> Arrays:
-        counters = [self._step, self._best.value, self._seconds, self._first, self._temperature]
+        counters = [self._step, self._best.value, self._seconds, self._spent, self._first, self._temperature]
         out: Arrays = {"counters": np.array(counters, dtype=np.float64)}
         out |= {"rows": self._rows.copy(), "losses": self._losses.copy(), "sizes": self._sizes.copy()}
         return out | self._contest.state()
 
     def _restore(self, state: Arrays) -> float:
         """Continue from :meth:`state`; return the seconds already spent."""
-        step, best, seconds, self._first, self._temperature = map(float, state["counters"])
+        step, best, seconds, self._spent, self._first, self._temperature = map(float, state["counters"])
         self._step, self._best = int(step), Best(best)
         self._rows, self._losses, self._sizes = (state[name].copy() for name in ("rows", "losses", "sizes"))
         self._contest.restore(state)

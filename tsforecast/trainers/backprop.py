@@ -74,7 +74,7 @@ class Backprop(Trainer):
         if config.optimizer == "sgd" and config.nesterov and not config.momentum:
             raise UsageError("trainer.nesterov needs momentum", hint="use --set trainer.momentum=0.9")
         self._best = Best()
-        self._step, self._waiting, self._seconds = 0, 0, 0.0
+        self._step, self._waiting, self._seconds, self._spent = 0, 0, 0.0, 0.0
 
     def fit(
         self, objective: Objective, params: dict[str, FloatArray], *, seed: int, state: Arrays | None = None
@@ -82,17 +82,15 @@ class Backprop(Trainer):
         began = time.monotonic()
         self._begin(objective, params, seed)
         earlier = self._restore(state) if state else 0.0
-        spent = 0.0
         while self._step < self.config.steps:
-            share = max(self._step / self.config.steps, spent)
+            share = max(self._step / self.config.steps, self._spent)
             loss = self._epoch(objective, share)
             self._step += 1
             valid = finite(objective.valid_loss(self._tensors))
             improved = self._best.improved_by(valid)
             self._waiting = 0 if improved else self._waiting + 1
             self._seconds = earlier + time.monotonic() - began
-            spent = yield Progress(self._step, loss, valid, improved, self._seconds)
-            spent = spent or 0.0
+            self._spent = (yield Progress(self._step, loss, valid, improved, self._seconds)) or 0.0
 
     def _begin(self, objective: Objective, params: dict[str, FloatArray], seed: int) -> None:
         device = objective.device
@@ -171,7 +169,7 @@ class Backprop(Trainer):
         return {k: v.detach().cpu().numpy().copy() for k, v in self._tensors.items()}
 
     def state(self) -> Arrays:
-        counters = [self._step, self._waiting, self._best.value, self._seconds]
+        counters = [self._step, self._waiting, self._best.value, self._seconds, self._spent]
         out: Arrays = {
             "counters": np.array(counters, dtype=np.float64),
             "shuffle": self._shuffle.get_state().numpy(),
@@ -186,7 +184,7 @@ class Backprop(Trainer):
 
     def _restore(self, state: Arrays) -> float:
         """Continue from :meth:`state`; return the seconds already spent."""
-        step, waiting, best, seconds = (float(x) for x in state["counters"])
+        step, waiting, best, seconds, self._spent = map(float, state["counters"])
         self._step, self._waiting, self._best = int(step), int(waiting), Best(best)
         self._shuffle.set_state(torch.from_numpy(state["shuffle"]))
         self._noise.set_state(torch.from_numpy(state["noise"]))

@@ -105,7 +105,7 @@ class Trainer(ABC):
         """Improve parameters step by step.
 
         The consumer may send the share of a time budget that is spent (0 to 1) after each step, so that a schedule can
-        end with the budget. Global random state is not touched.
+        end with the budget; a resumed run begins with the share that it knew. Global random state is not touched.
 
         Args:
             objective: What to minimise.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from deap import tools
 
@@ -10,7 +12,7 @@ from tsforecast.trainers.individuals import Losses, individuals, same_genes
 from tsforecast.trainers.objective import Objective
 from tsforecast.trainers.population import Evaluator, Genome
 
-SAMPLES = 1 << 32  # second word of the seeds of samples, beyond any step
+START, SAMPLES = (1 << 32) - 1, 1 << 32  # what follows the seed for the first rows and for samples, beyond any step
 
 
 class Contest:
@@ -36,6 +38,10 @@ class Contest:
         self._sample, self._chance = -1, 1.0
         self._drawn = -1
         self._valid, self._validated = float("inf"), np.zeros(0, np.float32)
+
+    def first(self, params: Mapping[str, FloatArray], count: int, sigma: float) -> FloatArray:
+        """Return the first rows (count, d), made by :meth:`Genome.initial`."""
+        return self.evaluator.genome.initial(params, count, sigma, np.random.default_rng([self._seed, START]))
 
     def open(self, step: int, share: float) -> bool:
         """Begin step 0, 1, ...; return whether the living are to be judged by other windows than before.
@@ -65,7 +71,8 @@ class Contest:
 
     def enter(self, rows: FloatArray, losses: Losses) -> None:
         """Take note of rows (n, d) whose losses (n,) over the sample are known."""
-        self._hall.update(individuals(rows, losses))
+        best = [losses.argmin()]  # nobody else could enter a hall of one
+        self._hall.update(individuals(rows[best], losses[best]))
 
     @property
     def answer(self) -> FloatArray:

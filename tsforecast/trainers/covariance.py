@@ -8,22 +8,22 @@ import numpy as np
 from deap import base, cma
 from numpy.typing import NDArray
 
-from tsforecast.errors import UsageError
 from tsforecast.trainers.base import Arrays, FloatArray
 from tsforecast.trainers.individuals import Individual, Losses, genes, individuals
 from tsforecast.trainers.strategies import Strategy
 
-MOST_GENES = 2000  # the matrix has d^2 entries, and its decomposition costs d^3 in every generation
 CONVERGED = 1e-4  # a spread below this share of the first one
 CONDITION = 1e14
-MEMORY = 30  # generations without a better median after which a run counts as stagnant
+MEMORY = 30  # generations, times 1 + d / lambda, without a better median after which a run counts as stagnant
 
 
 class LazyStrategy(cma.Strategy):  # type: ignore[misc]
     """DEAP's strategy, but the matrix is decomposed only once it has changed by about 1 / d.
 
-    Decomposing costs d^3, everything else d^2. Source of the equations: N. Hansen, The CMA evolution strategy: a
-    tutorial, arXiv:1604.00772 (2016), appendix A; their constants are DEAP's.
+    Decomposing costs d^3, everything else d^2; Hansen's own program waits for half of that change.
+
+    Source: N. Hansen, The CMA evolution strategy: a tutorial, arXiv:1604.00772 (2016), appendix A, for the equations;
+    their constants are DEAP's.
     """
 
     pc: NDArray[np.float64]
@@ -75,16 +75,12 @@ class CmaEs(Strategy):
     """
 
     uses: ClassVar[frozenset[str]] = frozenset({"restarts"})
-    ARRAYS: ClassVar[tuple[str, ...]] = ("centroid", "pc", "ps", "C", "B", "diagD", "BD")
+    most_genes: ClassVar[int] = 2000  # the matrix has d^2 entries, and a decomposition costs d^3
+    ARRAYS: ClassVar[tuple[str, ...]] = ("centroid", "pc", "ps", "C", "B", "diagD")
 
     def __init__(self, config: Any, toolbox: base.Toolbox, start: FloatArray) -> None:
         super().__init__(config, toolbox, start)
-        if start.shape[1] > MOST_GENES:
-            raise UsageError(
-                f"trainer.strategy=cma_es: {start.shape[1]} parameters are too many, the most is {MOST_GENES}",
-                hint="use --set trainer.strategy=ga or differential_evolution, or a smaller network",
-            )
-        self.begin = start
+        self.start = start
         self.restarted, self.since, self.lowest = 0, 0, np.inf
         self._strategy(start[0], len(start))
 
@@ -136,13 +132,13 @@ class CmaEs(Strategy):
             return True
         values = self.cma.diagD
         spread = self.cma.sigma * float(np.sqrt(np.diag(self.cma.C).max())) / self.config.sigma
-        stagnant = self.since > MEMORY + 30 * self.cma.dim / self.cma.lambda_
+        stagnant = self.since > MEMORY * (1 + self.cma.dim / self.cma.lambda_)
         return bool(spread < CONVERGED or (values.max() / values.min()) ** 2 > CONDITION or stagnant)
 
     def _restart(self, rng: np.random.Generator) -> None:
         self.restarted += 1
         self.since, self.lowest = 0, np.inf
-        self._strategy(self.begin[rng.integers(1, len(self.begin))], 2 * self.cma.lambda_)
+        self._strategy(self.start[rng.integers(1, len(self.start))], 2 * self.cma.lambda_)
 
     def state(self) -> Arrays:
         counts = [self.cma.update_count, self.cma.decomposed, self.cma.lambda_, self.restarted, self.since]
@@ -157,6 +153,7 @@ class CmaEs(Strategy):
         self.cma.sigma, self.lowest = map(float, state["cma"])
         for name in self.ARRAYS:
             setattr(self.cma, name, state[name].copy())
+        self.cma.BD = self.cma.B * self.cma.diagD
 
     @property
     def details(self) -> dict[str, float]:

@@ -114,7 +114,9 @@ class GaussNewton:
                 if fall > 0:
                     gain = fall / max(0.5 * float(step @ (damping * level * step - gradient)), 1e-300)
                     damping = max(damping * max(1 / 3, 1 - (2 * gain - 1) ** 3), DAMPING[0])
-                    return Improvement(self._arrays(there), loss, damping, True, converged, curvature)
+                    return Improvement(
+                        self._arrays(there), loss, damping, accepted=True, converged=converged, curvature=curvature
+                    )
             damping, growth = damping * growth, 2 * growth
             if converged or damping > DAMPING[1]:
                 converged, damping = True, DAMPING[1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
-from deap import base, tools
+from deap import base
 
 from tsforecast.config import option
 from tsforecast.errors import UsageError
@@ -28,14 +28,15 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "differential_evolution": DifferentialEvolution,
 }
 LEARNING = ("memetic_every", "memetic_steps", "memetic_mode")
-START = (1 << 32) - 1  # second word of the seed of the first population, beyond any generation
 
 
 @dataclass(frozen=True)
 class GeneticConfig:
     """Options of evolution."""
 
-    strategy: str = option("ga", "What moves the population.", choices=tuple(STRATEGIES))
+    strategy: str = option(
+        "ga", "What moves the population.", choices=tuple(STRATEGIES), tune=("cma_es", "differential_evolution")
+    )
     population: int = option(50, "Networks alive at a time.", low=4)
     generations: int = option(1000, "Generations at most.", low=1)
     crossover: str = option("blend", "Of ga: how two parents make two children.", choices=tuple(CROSSOVERS))
@@ -89,7 +90,7 @@ class Genetic(Trainer):
     def __init__(self, config: GeneticConfig) -> None:
         super().__init__(config)
         _refuse_unused(config)
-        self._step, self._best, self._seconds = 0, Best(), 0.0
+        self._step, self._best, self._seconds, self._spent = 0, Best(), 0.0, 0.0
 
     @property
     def steps(self) -> int:
@@ -99,21 +100,30 @@ class Genetic(Trainer):
     def population(self) -> int:
         return int(self.config.population)
 
+    def check(self, params: dict[str, FloatArray]) -> None:
+        name, size = self.config.strategy, sum(v.size for v in params.values())
+        most = STRATEGIES[name].most_genes
+        if most is not None and size > most:
+            raise UsageError(
+                f"trainer.strategy={name} is for up to {most} parameters, this network has {size}",
+                hint="use --set trainer.strategy=ga or differential_evolution, or a smaller network",
+            )
+
     def fit(
         self, objective: Objective, params: dict[str, FloatArray], *, seed: int, state: Arrays | None = None
     ) -> ProgressStream:
         began = time.monotonic()
         self._begin(objective, params, seed)
         earlier = self._restore(state) if state else 0.0
-        spent = 0.0
         while self._step < self.config.generations:
             with own_randomness([seed, self._step]) as rng:
-                details = self._generation(rng, max(self._step / self.config.generations, spent))
+                details = self._generation(rng, max(self._step / self.config.generations, self._spent))
             self._step += 1
             valid = self._contest.valid_loss()
             improved = self._best.improved_by(valid)
             self._seconds = earlier + time.monotonic() - began
-            spent = (yield Progress(self._step, self._contest.loss, valid, improved, self._seconds, details)) or 0.0
+            progress = Progress(self._step, self._contest.loss, valid, improved, self._seconds, details)
+            self._spent = (yield progress) or 0.0
 
     def _begin(self, objective: Objective, params: dict[str, FloatArray], seed: int) -> None:
         config = self.config
@@ -122,11 +132,8 @@ class Genetic(Trainer):
         self._toolbox = base.Toolbox()
         self._toolbox.register("evaluate", self._contest.judge)
         self._toolbox.register("map", whole)
-        rng = np.random.default_rng([seed, START])
-        start = self._genome.initial(params, config.population, config.sigma, rng)
+        start = self._contest.first(params, config.population, config.sigma)
         self._strategy = STRATEGIES[config.strategy](config, self._toolbox, start)
-        self._statistics = tools.Statistics()
-        self._statistics.register("median_loss", np.median)
 
     def _generation(self, rng: np.random.Generator, share: float) -> dict[str, float]:
         """Move on by one generation; return what there is to know of it."""
@@ -141,11 +148,10 @@ class Genetic(Trainer):
         varied = time.perf_counter() - began - (evaluator.seconds - busy)
         if self._learns:
             self._learn()
-        known = self._statistics.compile(losses[np.isfinite(losses)]) if np.isfinite(losses).any() else {}
+        known = losses[np.isfinite(losses)]
         return {
-            **{name: float(value) for name, value in known.items()},
-            "evaluations_per_second": evaluator.evaluations / evaluator.seconds,
-            "networks_per_pass": float(evaluator.chunk if evaluator.batched else 1),
+            **({"median_loss": float(np.median(known))} if len(known) else {}),
+            **evaluator.details,
             "variation_share": varied / (time.perf_counter() - began),
             **strategy.details,
         }
@@ -173,11 +179,12 @@ class Genetic(Trainer):
 
     def state(self) -> Arrays:
         out = {f"strategy/{k}": v for k, v in self._strategy.state().items()} | self._contest.state()
-        return out | {"counters": np.array([self._step, self._best.value, self._seconds], dtype=np.float64)}
+        counters = [self._step, self._best.value, self._seconds, self._spent]
+        return out | {"counters": np.array(counters, dtype=np.float64)}
 
     def _restore(self, state: Arrays) -> float:
         """Continue from :meth:`state`; return the seconds already spent."""
-        step, best, seconds = map(float, state["counters"])
+        step, best, seconds, self._spent = map(float, state["counters"])
         self._step, self._best = int(step), Best(best)
         prefix = "strategy/"
         self._strategy.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})

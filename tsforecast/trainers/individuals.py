@@ -83,6 +83,12 @@ def genes(chosen: Sequence[Individual]) -> FloatArray:
     return np.stack([one.row for one in chosen])
 
 
+def apart(chosen: Sequence[Individual]) -> tuple[FloatArray, Losses]:
+    """Return rows (k, d) and losses (k,) of some individuals: what :func:`individuals` was given, clean."""
+    losses = np.array([one.fitness.values[0] for one in chosen])
+    return genes(chosen), np.where(losses < WORST, losses, np.inf)
+
+
 def whole(function: Callable[[FloatArray], Losses], rows: FloatArray) -> Losses:
     """Apply a function of many rows to a whole generation (n, d) in one call: the ``map`` of our toolboxes."""
     return function(rows)

@@ -27,11 +27,15 @@ class LevenbergMarquardtConfig:
     """Options of Levenberg-Marquardt."""
 
     steps: int = option(60, "Steps (iterations) at most.", low=1)
-    damping: float = option(0.01, "Damping at first, as a multiple of the mean curvature.", low=1e-12, high=1e8)
+    damping: float = option(
+        0.01, "Damping at first, as a multiple of the mean curvature.", low=1e-12, high=1e8, tune=(1e-4, 1.0)
+    )
     windows: int = option(
         0, "Windows that judge a step, drawn anew for each; 0: as many as hold 65536 values to forecast.", low=0
     )
-    weight_decay: float = option(0.0, "L2 penalty on all parameters; with bayesian, where it begins.", low=0)
+    weight_decay: float = option(
+        0.0, "L2 penalty on all parameters; with bayesian, where it begins.", low=0, tune=(1e-5, 1e-4, 1e-3)
+    )
     bayesian: bool = option(
         False,
         "Weigh the penalty on large parameters by the evidence (Bayesian regularisation): for little or noisy data.",
@@ -72,14 +76,14 @@ class LevenbergMarquardt(Trainer):
         counters = (
             state["counters"]
             if state
-            else np.array([0, self.config.damping, self.config.weight_decay, math.inf, 0.0, 0.0])
+            else np.array([0, self.config.damping, self.config.weight_decay, math.inf, 0.0, 0.0, 0.0])
         )
-        self._damping, self._penalty, best, earlier, ended = map(float, counters[1:])
+        self._damping, self._penalty, best, earlier, self._spent, ended = map(float, counters[1:])
         self._step, self._ended, self._best, self._seconds = int(counters[0]), bool(ended), Best(best), earlier
         self._params = {k: state[f"param/{k}"] if state else v.copy() for k, v in params.items()}
-        newton, spent = GaussNewton(objective, params), 0.0
+        newton = GaussNewton(objective, params)
         while self._step < self.config.steps and not self._ended:
-            share = max(self._step / self.config.steps, spent)
+            share = max(self._step / self.config.steps, self._spent)
             self._step += 1
             rng = np.random.default_rng([seed, self._step])  # a stream for each step: nothing of it has to be stored
             rows = self._draw(objective, rng)
@@ -91,8 +95,7 @@ class LevenbergMarquardt(Trainer):
             valid = finite(objective.valid_loss(self._tensors(objective)))
             improved = self._best.improved_by(valid)
             self._seconds = earlier + time.monotonic() - began
-            spent = yield Progress(self._step, made.loss, valid, improved, self._seconds, details)
-            spent = spent or 0.0
+            self._spent = (yield Progress(self._step, made.loss, valid, improved, self._seconds, details)) or 0.0
 
     def _draw(self, objective: Objective, rng: np.random.Generator) -> NDArray[np.int64]:
         """Return the windows that judge this step, in order."""
@@ -103,7 +106,7 @@ class LevenbergMarquardt(Trainer):
         return np.sort(rng.choice(objective.n_train, count, replace=False))
 
     def _weigh_evidence(self, objective: Objective, made: Improvement) -> dict[str, float]:
-        """Set the penalty anew (MacKay 1992, eq. 2.22 and 2.23); return what is known of it."""
+        """Set the penalty anew (MacKay 1992, section 4); return what is known of it."""
         if not self.config.bayesian or made.curvature is None:
             return {}
         size = sum(float((v.astype(np.float64) ** 2).sum()) for v in self._params.values())
@@ -125,7 +128,8 @@ class LevenbergMarquardt(Trainer):
         return {k: v.copy() for k, v in self._params.items()}
 
     def state(self) -> Arrays:
-        counters = [self._step, self._damping, self._penalty, self._best.value, self._seconds, self._ended]
+        counters = [self._step, self._damping, self._penalty, self._best.value]
+        counters += [self._seconds, self._spent, self._ended]
         return {"counters": np.array(counters, dtype=np.float64)} | {f"param/{k}": v for k, v in self.params.items()}
 
 

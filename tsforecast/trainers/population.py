@@ -11,15 +11,15 @@ import torch
 from tsforecast.ops.torch_ops import TorchOps
 from tsforecast.trainers.base import Arrays, FloatArray
 from tsforecast.trainers.individuals import Losses
-from tsforecast.trainers.objective import LOSSES, Objective
+from tsforecast.trainers.objective import Objective
 
 FLOOR = 0.3  # smallest scale of a tensor, as a share of that of all parameters: biases begin at zero
 WORK = 1 << 24  # windows x steps x width of one pass on a CPU: less costs calls, more falls out of the cache
+GPU = 1 << 6  # times as much on a GPU
+TRIES = 4  # passes of either way, of which the fastest counts: the first one warms up, another may be interrupted
+MARGIN = 1.25  # times as fast must one by one be: where the ways are alike, the clock shall not decide
 SAMPLE, FEWEST = 3072, 64  # values and windows of a sample
 LESSONS = 16  # windows to learn from for every one to be judged by
-GPU = 1 << 6  # times as much on a GPU
-TRIED = 8  # networks that are computed both ways, to see which is faster
-MARGIN = 1.25  # times as fast must one by one be: near a tie the outcome shall not hang on the clock
 
 
 class Genome:
@@ -112,8 +112,8 @@ class Evaluator:
             chance: Of being shown the truth, at every step of a window; only for teachable networks.
         """
         count = self.objective.n_train
-        self.rows = np.arange(count) if self.windows == count else rng.choice(count, self.windows, replace=False)
-        self.batch = self.objective.batch(torch.from_numpy(self.rows).to(self.device))
+        self.sample = np.arange(count) if self.windows == count else rng.choice(count, self.windows, replace=False)
+        self.batch = self.objective.batch(torch.from_numpy(self.sample).to(self.device))
         self.teacher = self._shown(rng, self.windows, chance)
         self.lessons = np.sort(rng.choice(count, min(count, LESSONS * self.windows), replace=False))
         self.lesson_teacher = self._shown(rng, len(self.lessons), chance)
@@ -139,15 +139,15 @@ class Evaluator:
         return np.where(np.isfinite(out), out, np.inf)
 
     def _choose(self, values: torch.Tensor) -> None:
-        """Measure how fast some networks are together and one by one, each way once unmeasured; keep the faster."""
+        """Compute some networks (n, d) together and one by one; keep the way that takes less time for each."""
         seconds = {}
         for self.batched in (True, False):
-            parts = torch.split(values, self.chunk)[:1] if self.batched else torch.split(values[:TRIED], 1)
-            self._pass(parts[0])
-            began = time.perf_counter()
-            for part in parts:
+            part = values[: self.chunk if self.batched else 1]
+            clock = [time.perf_counter()]
+            for _ in range(TRIES):
                 self._pass(part)
-            seconds[self.batched] = (time.perf_counter() - began) / sum(map(len, parts))
+                clock.append(time.perf_counter())
+            seconds[self.batched] = float(np.diff(clock).min()) / len(part)
         self.batched = seconds[True] < MARGIN * seconds[False]
 
     @property
@@ -198,15 +198,23 @@ class Evaluator:
             return out.cpu().numpy()
         forecasts = (out + self.batch["future_target"]).cpu().numpy()
         with np.errstate(all="ignore"):  # what a diverged network says becomes inf
-            return self.objective.fitness(forecasts, self.objective.train[self.rows])
+            return self.objective.fitness(forecasts, self.objective.train[self.sample])
 
     def _difference(self, params: Mapping[str, torch.Tensor]) -> torch.Tensor:
         out: torch.Tensor = self.objective.differences(self._ops, params, self.batch, teacher=self.teacher)
         return out
 
     def _loss(self, params: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        out: torch.Tensor = LOSSES[self.objective.loss](self._difference(params)).mean()
+        out: torch.Tensor = self.objective.train_loss(self._ops, params, self.batch, teacher=self.teacher)
         return out
+
+    @property
+    def details(self) -> dict[str, float]:
+        """What there is to know of the evaluations so far."""
+        return {
+            "evaluations_per_second": self.evaluations / self.seconds,
+            "networks_per_pass": float(self.chunk if self.batched else 1),
+        }
 
     def state(self) -> Arrays:
         """Return what has been counted, and which way was chosen."""

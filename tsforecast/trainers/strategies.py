@@ -11,7 +11,7 @@ from deap import base, tools
 from numpy.typing import NDArray
 
 from tsforecast.trainers.base import Arrays, FloatArray
-from tsforecast.trainers.individuals import Individual, Losses, genes, individuals, same_genes
+from tsforecast.trainers.individuals import Individual, Losses, apart, genes, individuals, same_genes
 from tsforecast.trainers.variation import CROSSOVERS, MUTATIONS
 
 TOURNAMENT = 3
@@ -31,10 +31,12 @@ class Strategy(ABC):
 
     Attributes:
         uses: Options that mean something to this strategy only, or to this one too.
+        most_genes: Parameters of the largest network that it can move; None: any.
         rows: (n, d) who is alive; after the first generation with ``losses`` (n,).
     """
 
     uses: ClassVar[frozenset[str]] = frozenset()
+    most_genes: ClassVar[int | None] = None
 
     def __init__(self, config: Any, toolbox: base.Toolbox, start: FloatArray) -> None:
         self.config, self.toolbox = config, toolbox
@@ -76,8 +78,8 @@ class Strategy(ABC):
 class GeneticAlgorithm(Strategy):
     """Selection, crossover, mutation; the mutation's size follows its success.
 
-    ``tournament`` replaces all but the elites by children. ``best`` and ``nsga2`` choose the survivors among parents
-    and children, the latter by loss and mean squared weight.
+    Parents win tournaments. ``tournament`` replaces all but the elites by children. ``best`` and ``nsga2`` choose the
+    survivors among parents and children, the latter by loss and mean squared weight.
 
     Source: J. Holland, Adaptation in Natural and Artificial Systems (1975); K. Deb et al., IEEE TEC 6 (2002) for
     NSGA-II; I. Rechenberg, Evolutionsstrategie (1973) for the success rule.
@@ -97,11 +99,9 @@ class GeneticAlgorithm(Strategy):
     def ask(self, rng: np.random.Generator) -> FloatArray:
         if not self.begun:
             return self.rows
-        alive = individuals(self.rows, self.losses, sized=self.sized)
-        count = len(alive) - (self._elites if self.config.selection == "tournament" else 0)
-        chosen = self.toolbox.select(alive, count + count % 2)
-        losses = np.array([one.fitness.values[0] for one in chosen])
-        parents = genes(chosen)
+        self._alive = individuals(self.rows, self.losses, sized=self.sized)
+        count = len(self._alive) - (self._elites if self.config.selection == "tournament" else 0)
+        parents, losses = apart(self.toolbox.select(self._alive, count + count % 2))
         a, b = self.toolbox.mate(rng, parents[::2], parents[1::2])
         self._expected = np.tile(np.minimum(losses[::2], losses[1::2]), 2)[:count]
         return np.asarray(self.toolbox.mutate(rng, np.concatenate([a, b])[:count], sigma=self.strength))
@@ -116,18 +116,16 @@ class GeneticAlgorithm(Strategy):
             return
         success = float(np.mean(losses < self._expected))
         self.strength *= float(np.exp(0.5 * (success - SUCCESS)))
-        children = individuals(rows, losses, sized=self.sized)
-        alive = individuals(self.rows, self.losses, sized=self.sized)
+        alive, children = self._alive, individuals(rows, losses, sized=self.sized)
         if self.config.selection == "tournament":
             best = tools.HallOfFame(self._elites, similar=same_genes)
             if self._elites:
                 best.update(alive)
             survivors: list[Individual] = [*best, *children]
-            survivors += self.toolbox.survive(alive, len(alive) - len(survivors))  # when elites are copies of one
+            survivors += self.toolbox.survive(alive, len(alive) - len(survivors))  # the elites are all different
         else:
             survivors = self.toolbox.survive(alive + children, len(alive))
-        self.rows = genes(survivors)
-        self.losses = np.array([one.fitness.values[0] for one in survivors])
+        self.rows, self.losses = apart(survivors)
 
     def state(self) -> Arrays:
         return super().state() | {"strength": np.array([self.strength])}

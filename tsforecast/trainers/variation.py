@@ -23,7 +23,8 @@ def sbx(rng: np.random.Generator, a: FloatArray, b: FloatArray, eta: float) -> t
         rng: Source of randomness.
         a: (n, d) first parents.
         b: (n, d) second parents.
-        eta: Distribution index: the larger, the nearer children are to a parent. Every other gene is exchanged as is.
+        eta: Distribution index: the larger, the nearer children are to a parent. Each gene is inherited as it is with
+            probability one half.
     """
     u = rng.random(a.shape, dtype=np.float32)
     power = np.float32(1 / (eta + 1))
@@ -34,7 +35,7 @@ def sbx(rng: np.random.Generator, a: FloatArray, b: FloatArray, eta: float) -> t
 
 
 def blend(rng: np.random.Generator, a: FloatArray, b: FloatArray, eta: float) -> tuple[FloatArray, FloatArray]:  # noqa: ARG001
-    """BLX-alpha: genes uniform between the parents and half their distance beyond.
+    """BLX-alpha: genes uniform between the parents and half their distance beyond; two children mirror each other.
 
     Source: L. Eshelman & J. Schaffer, Foundations of Genetic Algorithms 2 (1993), 187-202.
     """
@@ -50,8 +51,9 @@ def uniform(rng: np.random.Generator, a: FloatArray, b: FloatArray, eta: float) 
 
 def gaussian(rng: np.random.Generator, x: FloatArray, share: float, sigma: float, eta: float) -> FloatArray:  # noqa: ARG001
     """Add normal noise of standard deviation ``sigma`` to a ``share`` of the genes of (n, d)."""
-    noise = np.float32(sigma) * rng.standard_normal(x.shape, dtype=np.float32)
-    return x + noise * (rng.random(x.shape, dtype=np.float32) < share)
+    moved, chosen = x.copy(), rng.random(x.shape, dtype=np.float32) < share
+    moved[chosen] += np.float32(sigma) * rng.standard_normal(np.count_nonzero(chosen), dtype=np.float32)
+    return moved
 
 
 def polynomial(rng: np.random.Generator, x: FloatArray, share: float, sigma: float, eta: float) -> FloatArray:
