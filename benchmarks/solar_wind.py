@@ -201,7 +201,7 @@ def draw(cells: list[dict[str, Any]], folder: Path) -> None:
         curve.grid(alpha=0.3, which="both")
     lines[0].legend(fontsize=8)
     errors.savefig(folder / "solar_wind_errors.png", dpi=110)
-    courses.savefig(folder / "solar_wind_courses.png", dpi=110)
+    courses.savefig(folder / "solar_wind_courses.png", dpi=75)
 
 
 def running_best(course: list[list[float]]) -> list[tuple[float, float]]:

@@ -205,6 +205,9 @@ def _check_fit(forecaster: Forecaster, objective: Objective, needs: str) -> None
     hint = f"leave --trainer away: the one for '{options.model}' is '{usual}'"
     if needs == "design" and objective.linear is None:
         raise UsageError(f"trainer '{options.trainer}' needs a model that is linear in its parameters", hint=hint)
+    if options.refit and not needs:
+        what = f"--refit: model '{options.model}' is not trained"
+        raise UsageError(what, hint="leave --refit away: baselines are measured on the training rows")
     if needs == "parameters" and not forecaster.params:
         raise UsageError(f"model '{options.model}' has no parameters for trainer '{options.trainer}'", hint=hint)
 

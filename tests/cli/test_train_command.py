@@ -43,6 +43,10 @@ def test_json_summary_is_alone_on_stdout(cli: Cli, csv: Csv) -> None:
     assert summary["ended"] == "finished"
 
 
+def test_a_baseline_cannot_be_refitted(cli: Cli, csv: Csv) -> None:
+    cli("train", csv(), "-t", "power", "-m", "drift", "--refit", "-o", "m").refused(2, "is not trained", "leave --refit")
+
+
 def test_a_refit_is_said_and_changes_the_weights(cli: Cli, csv: Csv) -> None:
     words = ["train", csv(), "-t", "power", "-m", "linear", *SIZES, "--json"]
     once, again = (cli(*words, "-o", name, *more) for name, more in (("a", []), ("b", ["--refit"])))

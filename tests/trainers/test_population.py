@@ -233,3 +233,13 @@ def test_the_truth_is_shown_to_networks_that_can_see_it(network, make_objective,
         made = evaluator(objective, params, chance=chance)
         assert float(made.teacher.mean()) == pytest.approx(chance, abs=0.15)
         np.testing.assert_allclose(made.losses(rows), one_by_one(objective, params, rows, made), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("way", "batched"), [("together", True), ("one_by_one", False)])
+def test_a_way_that_is_named_is_not_tried(way, batched, narx, monkeypatch):
+    objective, params = narx
+    made = Evaluator(objective, Genome(params), 20, way)
+    made.draw(np.random.default_rng(0))
+    monkeypatch.setattr(Evaluator, "_choose", lambda *_: pytest.fail("tried"))
+    made.losses(population(params))
+    assert made.batched is batched

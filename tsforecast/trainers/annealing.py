@@ -14,7 +14,7 @@ from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, Progres
 from tsforecast.trainers.contest import Contest
 from tsforecast.trainers.individuals import Losses
 from tsforecast.trainers.objective import Objective
-from tsforecast.trainers.population import Genome
+from tsforecast.trainers.population import WAYS, Genome
 
 ACCEPTANCE = 0.3  # of the moves: the step size of a chain grows above it and shrinks below
 PACE = 0.1  # of that adaptation, per move
@@ -39,6 +39,12 @@ class AnnealingConfig:
         0, "Training windows that a step is judged by, the same for all; 0: enough for 3000 values to forecast.", low=0
     )
     resample: int = option(10, "Steps that share one sample of windows.", low=1)
+    way: str = option(
+        "auto",
+        "How networks are computed: together, one by one through fused kernels, or the faster way by trial (auto). The "
+        "last bits differ: where both are nearly as fast, name one for the same weights in every run.",
+        choices=tuple(WAYS),
+    )
     fitness: str = option("loss", "What is minimised: loss, a metric by name, or a CSV file of costs (error,cost).")
 
 
@@ -74,7 +80,7 @@ class Annealing(Trainer):
     ) -> ProgressStream:
         began, config = time.monotonic(), self.config
         self._genome = Genome(params)
-        self._contest = Contest(objective, self._genome, config.windows, config.resample, seed)
+        self._contest = Contest(objective, self._genome, config.windows, config.way, config.resample, seed)
         self._rows = self._contest.first(params, config.chains, config.sigma)
         self._sizes = np.full(config.chains, config.sigma, np.float32)
         earlier = self._restore(state) if state else 0.0

@@ -26,12 +26,13 @@ class Contest:
         objective: What is minimised.
         genome: How rows become parameters.
         windows: As in :class:`Evaluator`.
+        way: Likewise.
         resample: Steps that share a sample.
         seed: Seed of the samples.
     """
 
-    def __init__(self, objective: Objective, genome: Genome, windows: int, resample: int, seed: int) -> None:
-        self.evaluator = Evaluator(objective, genome, windows)
+    def __init__(self, objective: Objective, genome: Genome, windows: int, way: str, resample: int, seed: int) -> None:
+        self.evaluator = Evaluator(objective, genome, windows, way)
         self.resample, self._seed = resample, seed
         self._varies = objective.teachable or self.evaluator.windows < objective.n_train
         self._hall = tools.HallOfFame(1, similar=same_genes)

@@ -18,7 +18,7 @@ from tsforecast.trainers.covariance import CmaEs
 from tsforecast.trainers.individuals import own_randomness, whole
 from tsforecast.trainers.memetic import LEARNERS, LOCAL, RHYTHM, improve
 from tsforecast.trainers.objective import Objective
-from tsforecast.trainers.population import Genome
+from tsforecast.trainers.population import WAYS, Genome
 from tsforecast.trainers.strategies import DifferentialEvolution, GeneticAlgorithm, Strategy
 from tsforecast.trainers.variation import CROSSOVERS, MUTATIONS
 
@@ -57,6 +57,12 @@ class GeneticConfig:
         low=0,
     )
     resample: int = option(10, "Generations that share one sample of windows.", low=1)
+    way: str = option(
+        "auto",
+        "How networks are computed: together, one by one through fused kernels, or the faster way by trial (auto). The "
+        "last bits differ: where both are nearly as fast, name one for the same weights in every run.",
+        choices=tuple(WAYS),
+    )
     fitness: str = option("loss", "What is minimised: loss, a metric by name, or a CSV file of costs (error,cost).")
     memetic: str = option("none", "Local search by which the two best networks learn.", choices=("none", *LOCAL))
     memetic_every: int = option(
@@ -128,7 +134,7 @@ class Genetic(Trainer):
     def _begin(self, objective: Objective, params: dict[str, FloatArray], seed: int) -> None:
         config = self.config
         self._genome = Genome(params)
-        self._contest = Contest(objective, self._genome, config.windows, config.resample, seed)
+        self._contest = Contest(objective, self._genome, config.windows, config.way, config.resample, seed)
         self._toolbox = base.Toolbox()
         self._toolbox.register("evaluate", self._contest.judge)
         self._toolbox.register("map", whole)

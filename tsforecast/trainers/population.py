@@ -22,6 +22,9 @@ SAMPLE, FEWEST = 3072, 64  # values and windows of a sample
 LESSONS = 16  # windows to learn from for every one to be judged by
 
 
+WAYS = {"auto": None, "together": True, "one_by_one": False}  # auto: by trial
+
+
 class Genome:
     """How the parameters of a network become a row of genes, each in units of its tensor's initial spread.
 
@@ -89,14 +92,15 @@ class Evaluator:
         objective: What is minimised.
         genome: How rows become parameters.
         windows: Training windows in a sample; 0: as many as hold ``SAMPLE`` values to forecast.
+        way: One of ``WAYS``.
     """
 
-    def __init__(self, objective: Objective, genome: Genome, windows: int) -> None:
+    def __init__(self, objective: Objective, genome: Genome, windows: int, way: str = "auto") -> None:
         self.objective, self.genome = objective, genome
         values = objective.block * objective.tables.target.shape[1]
         self.windows = min(windows or max(SAMPLE // values, FEWEST), objective.n_train)
         self.device = torch.device(objective.device)
-        self.batched: bool | None = None  # not tried yet
+        self.batched = WAYS[way]
         self.chunk = self._networks_per_pass()
         self.evaluations, self.seconds = 0, 0.0
         self._scale = torch.from_numpy(genome.scale).to(self.device)
