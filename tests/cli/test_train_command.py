@@ -44,7 +44,8 @@ def test_json_summary_is_alone_on_stdout(cli: Cli, csv: Csv) -> None:
 
 
 def test_a_baseline_cannot_be_refitted(cli: Cli, csv: Csv) -> None:
-    cli("train", csv(), "-t", "power", "-m", "drift", "--refit", "-o", "m").refused(2, "is not trained", "leave --refit")
+    words = ["train", csv(), "-t", "power", "-m", "drift", "--refit", "-o", "m"]
+    cli(*words).refused(2, "is not trained", "leave --refit away")
 
 
 def test_a_refit_is_said_and_changes_the_weights(cli: Cli, csv: Csv) -> None:
