@@ -17,7 +17,7 @@ from tsforecast.trainers.objective import Objective
 
 CHUNK = 2048  # windows per pass of loss and gradient
 RESIDUALS = 8  # per parameter, for the curvature: its eigenvalues are then (1 +- 8^-1/2)^2 of the true ones
-FEWEST = 128  # windows, where each has many residuals that are alike
+FEWEST = 48  # windows, where each has many residuals that are alike
 FLOOR = 0.3  # of the mean residual, mae: less makes steps too short, more too long
 TRIALS = 6  # steps tried per curvature: together they raise the damping by 2 * 4 * ... * 64
 GRADIENT = 1e-7  # negligible beside the loss, by its largest element
