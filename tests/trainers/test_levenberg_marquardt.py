@@ -15,10 +15,11 @@ from tsforecast.errors import UsageError
 from tsforecast.models.base import Dims
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.ops.torch_ops import TorchOps
-from tsforecast.trainers import gauss_newton, jacobian, levenberg_marquardt
+from tsforecast.trainers import gauss_newton, jacobian
 from tsforecast.trainers.gauss_newton import GaussNewton
 from tsforecast.trainers.jacobian import Jacobian
 from tsforecast.trainers.levenberg_marquardt import LevenbergMarquardt, LevenbergMarquardtConfig
+from tsforecast.trainers.objective import Objective
 
 DIMS = Dims(lags=5, horizon=4, past=1, future=1, season_length=8)
 NETWORKS = {
@@ -298,14 +299,15 @@ def test_a_mixed_loop_ends_closed(network, make_objective, noisy):
 def test_a_spent_budget_closes_the_loop(network, make_objective, noisy, monkeypatch):
     net = network("narx", DIMS, {"hidden": (3,), "loop": "mixed"})
     objective = dataclasses.replace(make_objective(net, tables=noisy(DIMS)), teachable=True)
-    chances = []
-    draw = levenberg_marquardt._teacher
-    monkeypatch.setattr(levenberg_marquardt, "_teacher", lambda *given: chances.append(given[3]) or draw(*given))
+    drawn, draw = [], Objective.draw_teacher
+    monkeypatch.setattr(Objective, "draw_teacher", lambda *given: drawn.append(given[3]) or draw(*given))
     stream = LevenbergMarquardt(LevenbergMarquardtConfig()).fit(objective, net.init(np.random.default_rng(0)), seed=0)
     next(stream)
+    assert drawn == [1.0]
     stream.send(0.25)
+    assert drawn == [1.0, 0.5]
     stream.send(0.75)
-    assert chances == [1.0, 0.5, -0.5]
+    assert drawn == [1.0, 0.5]  # nothing is shown any more
 
 
 def test_a_sample_of_windows_judges_a_step(network, make_objective, noisy):

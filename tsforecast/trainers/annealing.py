@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from tsforecast.config import option
 from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer
-from tsforecast.trainers.contest import Contest
+from tsforecast.trainers.contest import Contest, ContestConfig
 from tsforecast.trainers.individuals import Losses
 from tsforecast.trainers.objective import Objective
-from tsforecast.trainers.population import WAYS, Genome
+from tsforecast.trainers.population import Genome
 
 ACCEPTANCE = 0.3  # of the moves: the step size of a chain grows above it and shrinks below
 PACE = 0.1  # of that adaptation, per move
@@ -22,7 +22,7 @@ WARMTH = 0.01  # first temperature by the spread of the first losses, most of wh
 
 
 @dataclass(frozen=True)
-class AnnealingConfig:
+class AnnealingConfig(ContestConfig):
     """Options of simulated annealing."""
 
     steps: int = option(1000, "Steps at most; the temperature falls with them, or with the time budget.", low=1)
@@ -35,17 +35,6 @@ class AnnealingConfig:
     last_temperature: float = option(0.01, "When training ends, as a share of the first one.", low=1e-9, high=1)
     sigma: float = option(0.1, "Size of the first moves, in units of each parameter's own scale.", low=1e-6)
     move_rate: float = option(0.02, "Share of the parameters that a move changes.", low=0, high=1)
-    windows: int = option(
-        0, "Training windows that a step is judged by, the same for all; 0: enough for 3000 values to forecast.", low=0
-    )
-    resample: int = option(10, "Steps that share one sample of windows.", low=1)
-    way: str = option(
-        "auto",
-        "How networks are computed: together, one by one through fused kernels, or the faster way by trial (auto). The "
-        "last bits differ: where both are nearly as fast, name one for the same weights in every run.",
-        choices=tuple(WAYS),
-    )
-    fitness: str = option("loss", "What is minimised: loss, a metric by name, or a CSV file of costs (error,cost).")
 
 
 @final
@@ -80,7 +69,7 @@ class Annealing(Trainer):
     ) -> ProgressStream:
         began, config = time.monotonic(), self.config
         self._genome = Genome(params)
-        self._contest = Contest(objective, self._genome, config.windows, config.way, config.resample, seed)
+        self._contest = Contest(objective, self._genome, config, seed)
         self._rows = self._contest.first(params, config.chains, config.sigma)
         self._sizes = np.full(config.chains, config.sigma, np.float32)
         earlier = self._restore(state) if state else 0.0

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from deap import tools
 
+from tsforecast.config import option
 from tsforecast.trainers.base import Arrays, FloatArray, finite
 from tsforecast.trainers.individuals import Losses, individuals, same_genes
-from tsforecast.trainers.objective import Objective
-from tsforecast.trainers.population import Evaluator, Genome
+from tsforecast.trainers.objective import Objective, chance_of_truth
+from tsforecast.trainers.population import WAYS, Evaluator, Genome
 
 START, SAMPLES = (1 << 32) - 1, 1 << 32  # what follows the seed for the first rows and for samples, beyond any step
+
+
+@dataclass(frozen=True)
+class ContestConfig:
+    """Options of trainers that judge many networks by samples of windows."""
+
+    windows: int = option(
+        0, "Training windows that a step is judged by, the same for all; 0: enough for 3000 values to forecast.", low=0
+    )
+    resample: int = option(10, "Steps that share one sample of windows.", low=1)
+    way: str = option(
+        "auto",
+        "How networks are computed: together, one by one through fused kernels, or the faster way by trial (auto). The "
+        "last bits differ: where both are nearly as fast, name one for the same weights in every run.",
+        choices=tuple(WAYS),
+    )
+    fitness: str = option("loss", "What is minimised: loss, a metric by name, or a CSV file of costs (error,cost).")
 
 
 class Contest:
@@ -25,15 +44,13 @@ class Contest:
     Args:
         objective: What is minimised.
         genome: How rows become parameters.
-        windows: As in :class:`Evaluator`.
-        way: Likewise.
-        resample: Steps that share a sample.
+        config: The trainer's options.
         seed: Seed of the samples.
     """
 
-    def __init__(self, objective: Objective, genome: Genome, windows: int, way: str, resample: int, seed: int) -> None:
-        self.evaluator = Evaluator(objective, genome, windows, way)
-        self.resample, self._seed = resample, seed
+    def __init__(self, objective: Objective, genome: Genome, config: ContestConfig, seed: int) -> None:
+        self.evaluator = Evaluator(objective, genome, config.windows, config.way)
+        self.resample, self._seed = config.resample, seed
         self._varies = objective.teachable or self.evaluator.windows < objective.n_train
         self._hall = tools.HallOfFame(1, similar=same_genes)
         self._sample, self._chance = -1, 1.0
@@ -54,7 +71,7 @@ class Contest:
         sample = step // self.resample if self._varies else 0
         changes = sample != self._sample
         if changes:
-            self._sample, self._chance = sample, max(0.0, 1 - 2 * share)
+            self._sample, self._chance = sample, chance_of_truth(share)
         if self._drawn != sample:
             self.evaluator.draw(np.random.default_rng([self._seed, SAMPLES, sample]), self._chance)
             self._drawn = sample

@@ -13,12 +13,12 @@ from deap import base
 from tsforecast.config import option
 from tsforecast.errors import UsageError
 from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer
-from tsforecast.trainers.contest import Contest
+from tsforecast.trainers.contest import Contest, ContestConfig
 from tsforecast.trainers.covariance import CmaEs
 from tsforecast.trainers.individuals import own_randomness, whole
 from tsforecast.trainers.memetic import LEARNERS, LOCAL, RHYTHM, improve
 from tsforecast.trainers.objective import Objective
-from tsforecast.trainers.population import WAYS, Genome
+from tsforecast.trainers.population import Genome
 from tsforecast.trainers.strategies import DifferentialEvolution, GeneticAlgorithm, Strategy
 from tsforecast.trainers.variation import CROSSOVERS, MUTATIONS
 
@@ -31,7 +31,7 @@ LEARNING = ("memetic_every", "memetic_steps", "memetic_mode")
 
 
 @dataclass(frozen=True)
-class GeneticConfig:
+class GeneticConfig(ContestConfig):
     """Options of evolution."""
 
     strategy: str = option(
@@ -51,19 +51,6 @@ class GeneticConfig:
     eta: float = option(10.0, "Of sbx and polynomial: the larger, the nearer children are to their parents.", low=0)
     sigma: float = option(1.0, "Initial spread, in units of each parameter's own scale.", low=1e-6)
     restarts: int = option(0, "Of cma_es: new beginnings with twice the population, once converged (IPOP).", low=0)
-    windows: int = option(
-        0,
-        "Training windows that a generation is judged by, the same for all; 0: enough for 3000 values to forecast.",
-        low=0,
-    )
-    resample: int = option(10, "Generations that share one sample of windows.", low=1)
-    way: str = option(
-        "auto",
-        "How networks are computed: together, one by one through fused kernels, or the faster way by trial (auto). The "
-        "last bits differ: where both are nearly as fast, name one for the same weights in every run.",
-        choices=tuple(WAYS),
-    )
-    fitness: str = option("loss", "What is minimised: loss, a metric by name, or a CSV file of costs (error,cost).")
     memetic: str = option("none", "Local search by which the two best networks learn.", choices=("none", *LOCAL))
     memetic_every: int = option(
         0, "Generations between local searches; 0: 50 with adam, 20 with levenberg_marquardt.", low=0
@@ -134,7 +121,7 @@ class Genetic(Trainer):
     def _begin(self, objective: Objective, params: dict[str, FloatArray], seed: int) -> None:
         config = self.config
         self._genome = Genome(params)
-        self._contest = Contest(objective, self._genome, config.windows, config.way, config.resample, seed)
+        self._contest = Contest(objective, self._genome, config, seed)
         self._toolbox = base.Toolbox()
         self._toolbox.register("evaluate", self._contest.judge)
         self._toolbox.register("map", whole)

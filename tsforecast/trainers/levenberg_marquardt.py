@@ -15,7 +15,7 @@ from tsforecast.config import option
 from tsforecast.errors import UsageError
 from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer, finite
 from tsforecast.trainers.gauss_newton import GaussNewton, Improvement
-from tsforecast.trainers.objective import Objective
+from tsforecast.trainers.objective import Objective, chance_of_truth
 
 MOST_PARAMETERS = 5000  # the matrix of the curvature has its square: 200 MB, and some copies
 RESIDUALS = 1 << 16  # that judge a step when it is not said how many windows do
@@ -87,7 +87,8 @@ class LevenbergMarquardt(Trainer):
             self._step += 1
             rng = np.random.default_rng([seed, self._step])  # a stream for each step: nothing of it has to be stored
             rows = self._draw(objective, rng)
-            teacher = _teacher(objective, rng, len(rows), 1 - 2 * share)
+            chance = chance_of_truth(share)
+            teacher = objective.draw_teacher(rng, len(rows), chance) if chance else None
             made = newton.improve(self._params, rows, self._damping, teacher, self._penalty)
             self._params, self._damping = made.params, made.damping
             self._ended = made.converged and teacher is None and len(rows) == objective.n_train
@@ -131,11 +132,3 @@ class LevenbergMarquardt(Trainer):
         counters = [self._step, self._damping, self._penalty, self._best.value]
         counters += [self._seconds, self._spent, self._ended]
         return {"counters": np.array(counters, dtype=np.float64)} | {f"param/{k}": v for k, v in self.params.items()}
-
-
-def _teacher(objective: Objective, rng: np.random.Generator, windows: int, chance: float) -> torch.Tensor | None:
-    """Draw where the true value is fed back (B, block, 1); None once it nowhere is."""
-    if not objective.teachable or chance <= 0:
-        return None
-    drawn = rng.random((windows, objective.block, 1)) < chance
-    return torch.from_numpy(drawn.astype(np.float32)).to(objective.device)

@@ -16,12 +16,18 @@ from tsforecast.ops.base import Array, Ops
 from tsforecast.ops.numpy_ops import NumpyOps
 
 VALID_WINDOWS = 4096  # more windows than this are thinned out evenly: they would say the same, later
+TAUGHT = 0.5  # share of a training over which a mixed loop closes
 CHUNK = 1024  # windows per forward pass without a gradient
 
 Batch = dict[str, Array]
 Forecast = Callable[[Ops, Mapping[str, Array], Batch, int], Array]
 Fitness = Callable[[Array, NDArray[np.int64]], NDArray[np.float64]]
 Design = Callable[[Ops, Batch], tuple[Array, Array]]
+
+
+def chance_of_truth(share: float) -> float:
+    """Return how often a mixed loop is shown the truth when a share of the training is done: 1, falling to 0."""
+    return max(0.0, 1 - share / TAUGHT)
 
 
 def mse(difference: Array) -> Array:
@@ -133,6 +139,21 @@ class Objective:
         target = batch["future_target"]
         shown = {"future_target": target[:, :0]} if teacher is None else {"teacher": teacher}
         return self.forecast(ops, params, {**batch, **shown}, self.block)[..., 0] - target
+
+    def draw_teacher(self, rng: np.random.Generator, windows: int, chance: float) -> Any:
+        """Draw where a network is shown the true value: ones and zeros (windows, block, 1); None if it never can be.
+
+        Args:
+            rng: Source of randomness.
+            windows: B.
+            chance: Of being shown it, at every step.
+        """
+        if not self.teachable:
+            return None
+        import torch
+
+        drawn = rng.random((windows, self.block, 1)) < chance
+        return torch.from_numpy(drawn.astype(np.float32)).to(self.device)
 
     def valid_loss(self, params: Mapping[str, Array]) -> float:
         """Return the loss, or the fitness, over the validation windows (the training windows when there are none)."""
