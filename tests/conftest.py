@@ -60,6 +60,7 @@ def random_inputs() -> Callable[..., Inputs]:
             past_covariates=draw(batch, dims.lags, dims.past + dims.future),
             future_covariates=draw(batch, steps, dims.future),
             static_covariates=draw(batch, dims.static),
+            series=np.zeros(batch, dtype=np.int64),
             phase=rng.integers(dims.season_length, size=batch).astype(np.int32),
             future_target=draw(batch, known, dims.targets),
             teacher=np.ones((batch, known, 1), dtype=np.float32),
@@ -146,6 +147,7 @@ def waves(rows: int, dims: Dims) -> Tables:
         static=np.ones((1, dims.static), dtype=np.float32),
         series=np.zeros(rows, dtype=np.int32),
         phase=(np.arange(rows) % dims.season_length).astype(np.int32),
+        known=np.zeros(1, dtype=np.int64),
         past=dims.past,
     )
 
@@ -171,7 +173,6 @@ def make_objective() -> Callable[..., Objective]:
             lags=dims.lags,
             block=net.block,
             horizon=dims.horizon,
-            season_length=dims.season_length,
             loss=loss,
             forecast=forecast,
             linear=design if hasattr(net.network, "design") else None,

@@ -214,7 +214,7 @@ def _unpack(path: Path) -> tuple[Tensors, dict[str, Any]]:
 
 def _forecaster(tensors: Tensors, document: Mapping[str, Any]) -> Forecaster:
     shape = dict(document["shape"])
-    shape["lag_set"] = tuple(shape["lag_set"])
+    shape |= {name: tuple(shape[name]) for name in ("lag_set", "cycle")}
     night = NightTable(tensors["memory/night"]) if "memory/night" in tensors else None
     memory = Memory(
         series=tuple(document["series"]),

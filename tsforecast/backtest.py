@@ -167,7 +167,7 @@ def baselines(
     behind = rows_at(frame, cutoffs, np.arange(1 - season, 1))
     past = np.where(behind[..., None] >= 0, frame.values[behind, :targets], np.float32(np.nan))
     empty = past[:, :0]
-    inputs = Inputs(past, empty, empty, past[:, 0, :0], cutoffs, empty, empty)
+    inputs = Inputs(past, empty, empty, past[:, 0, :0], cutoffs, cutoffs, empty, empty)
     made = {
         "naive": Naive(None, dims).apply(NumpyOps(), {}, inputs),
         "seasonal_naive": SeasonalNaive(None, dims).apply(NumpyOps(), {}, inputs),

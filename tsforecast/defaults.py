@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tsforecast.config import parse_delays
@@ -24,12 +25,19 @@ class Shape:
         lags: L.
         lag_set: The lags that count, ascending; all of 1..L unless a set was given.
         season_length: Steps per season; 1 if there is none.
+        cycle: Lengths of the learned cycles, in steps.
     """
 
     horizon: int
     lags: int
     lag_set: tuple[int, ...]
     season_length: int
+    cycle: tuple[int, ...] = ()
+
+    @property
+    def period(self) -> int:
+        """A common multiple of everything that repeats: positions on the time grid are counted modulo this."""
+        return math.lcm(self.season_length, *self.cycle)
 
 
 def choose_shape(options: FitOptions, frame: Frame, train_rows: int) -> Shape:
@@ -60,7 +68,34 @@ def choose_shape(options: FitOptions, frame: Frame, train_rows: int) -> Shape:
             f"{train_rows} training rows are too few for lags {lags} + horizon {horizon} = {lags + horizon}",
             hint="use smaller --lags or --horizon, or a smaller --valid or --test",
         )
-    return Shape(horizon, lags, lag_set, season)
+    return Shape(horizon, lags, lag_set, season, _cycle(options.cycle, frame, season))
+
+
+def _cycle(wanted: str, frame: Frame, season: int) -> tuple[int, ...]:
+    """Return the lengths of the learned cycles.
+
+    Raises:
+        UsageError: Not lengths, or the data has no clock to tell where in a cycle a row is.
+    """
+    if wanted == "none":
+        return ()
+    lengths = (season,) if wanted == "auto" else parse_lengths(wanted)
+    if frame.freq.kind in ("step", "trading"):
+        what = "a learned cycle needs a clock that says where in the cycle a row is"
+        raise UsageError(f"--cycle {wanted}: {what}", hint="leave --cycle away, or give --time and --freq")
+    return tuple(length for length in lengths if length > 1)
+
+
+def parse_lengths(text: str) -> tuple[int, ...]:
+    """Read the lengths of cycles: ``24`` or ``24,168``.
+
+    Raises:
+        UsageError: Not whole numbers above 1.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 1 for part in parts):
+        raise UsageError(f"--cycle {text}: not lengths of cycles", hint="write 24 or 24,168, auto or none")
+    return tuple(int(part) for part in parts)
 
 
 def _season(frame: Frame, train_rows: int) -> int:

@@ -21,6 +21,8 @@ from tsforecast.defaults import Shape
 from tsforecast.errors import DataError
 from tsforecast.memory import Memory
 from tsforecast.models.base import Dims, FloatArray, Inputs, Network, make_network
+from tsforecast.models.channels import Independent, single_channel
+from tsforecast.models.cycle import Cycled
 from tsforecast.models.normalize import Normalized, roll_out
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.options import FitOptions
@@ -93,14 +95,26 @@ class Forecaster:
             static=len(self.static_scaler.center),
             season_length=self.shape.season_length,
             lag_set=self.shape.lag_set,
+            levels=self.levels,
+            cycle=self.shape.cycle,
         )
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Quantile levels that the network itself forecasts, ascending, 0.5 among them; empty for a point forecast."""
+        return tuple(sorted({*self.options.quantiles, 0.5})) if self.options.quantiles else ()
 
     def tables(self, frame: Frame) -> Tables:
         """Return the frame's columns transformed, scaled and sorted by role."""
         targets, past, _ = self.columns
         values = self.scaler.apply(transformed(frame, self.options.transform, targets))
         static = self.static_scaler.apply(frame.static)
-        return tables(frame, values, static, targets, past, self.shape.season_length)
+        return tables(frame, values, static, targets, past, period=self.shape.period, known=self._known(frame))
+
+    def _known(self, frame: Frame) -> NDArray[np.int64]:
+        """Return (S,) the number of each series of a frame among those of training; -1 for a new one."""
+        codes = {name: code for code, name in enumerate(self.memory.series)}
+        return np.array([codes.get(name, -1) for name in frame.series], dtype=np.int64)
 
     def complete(self, frame: Frame, cutoffs: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether the lags that end at each cutoff row hold no missing value and no gap."""
@@ -147,7 +161,7 @@ class Forecaster:
         out = np.empty((len(cutoffs), horizon, self.targets), dtype=np.float32)
         for first in range(0, len(cutoffs), CHUNK):
             part = slice(first, first + CHUNK)
-            last = scaled.cut(cutoffs[part], np.arange(1), np.arange(0), self.shape.season_length)
+            last = scaled.cut(cutoffs[part], np.arange(1), np.arange(0))
             wanted = cutoffs[part, None] + lags
             rows = np.maximum(wanted, first_known[part, None])
             behind = scaled.covariates[rows]
@@ -290,7 +304,15 @@ def _fill_from(
 def build_network(options: FitOptions, model_options: Mapping[str, Any], dims: Dims) -> Network:
     """Return the network that options describe, inside its window normalisation."""
     cls = MODELS.get(options.model)
-    network = make_network(options.model, make(cls.Config, model_options, "model"), dims)
+    config = make(cls.Config, model_options, "model")
+    mixed = options.channels == "mixed" or (cls.mixes and not options.channels)
+    if dims.targets > 1 and not mixed:
+        single = make_network(options.model, config, single_channel(dims, options.embedding))
+        network: Network = Independent(single, dims, options.embedding)
+    else:
+        network = make_network(options.model, config, dims)
+    if dims.cycle:
+        network = Cycled(network)
     return Normalized(network, options.normalize)
 
 

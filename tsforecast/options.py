@@ -140,8 +140,29 @@ class FitOptions(DomainOptions):
         group="Model",
         tune=("mean", "revin", "none"),
     )
+    cycle: str = option(
+        "none",
+        "Learned cycles around the network, in steps: 24 or 24,168; auto: the seasons found in the data.",
+        group="Model",
+    )
+    channels: str = option(
+        "",
+        "Several targets: each forecast from itself alone by one shared network, or all together; the model's own by "
+        "default.",
+        choices=("", "independent", "mixed"),
+        group="Model",
+    )
+    embedding: int = option(
+        0, "Learned numbers that tell series, and independent channels, apart; 0: none.", low=0, group="Model"
+    )
+    ensemble: int = option(
+        1, "Networks trained together from different starts, averaged in one model file.", low=1, group="Model"
+    )
     loss: str = option(
         "mae", "What training minimises, in scaled units.", choices=("mae", "mse", "huber"), group="Model"
+    )
+    quantiles: tuple[float, ...] = option(
+        (), "Quantile levels to forecast beside the point: 0.1,0.9.", low=0.0005, high=0.9995, group="Model"
     )
     transform: str = option(
         "none",

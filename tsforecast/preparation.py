@@ -26,8 +26,9 @@ from tsforecast.fitness import make_fitness
 from tsforecast.forecaster import Forecaster, transformed
 from tsforecast.memory import remember
 from tsforecast.models.base import FloatArray, Inputs
+from tsforecast.models.channels import Independent
 from tsforecast.models.naive import Naive
-from tsforecast.models.normalize import Normalized, roll_out
+from tsforecast.models.normalize import roll_out
 from tsforecast.ops.base import Array, Ops
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 from tsforecast.registry import MODELS, TRAINERS
@@ -69,7 +70,7 @@ class Task:
         last = len(objective.tables.target) - shape.horizon - shape.lags
         steps = np.arange(shape.lags + shape.horizon)
         lags, ahead = steps[: shape.lags], steps[shape.lags :]
-        window = objective.tables.cut(np.minimum(newest, max(last, 0)), lags, ahead, shape.season_length)
+        window = objective.tables.cut(np.minimum(newest, max(last, 0)), lags, ahead)
         return Inputs(**{name: np.nan_to_num(array) for name, array in window.items()})
 
     def naive_loss(self) -> float:
@@ -269,7 +270,6 @@ def _objective(forecaster: Forecaster, frame: Frame, cut: Split, notes: list[str
         lags=shape.lags,
         block=network.block,
         horizon=shape.horizon,
-        season_length=shape.season_length,
         loss=options.loss,
         forecast=lambda ops, params, batch, horizon: roll_out(ops, network, dict(params), Inputs(**batch), horizon),
         linear=_linear(network),
@@ -295,14 +295,19 @@ def _fitness(forecaster: Forecaster, frame: Frame) -> Fitness | None:
 
 def _linear(network: Any) -> Callable[[Ops, Mapping[str, Array]], tuple[Array, Array]] | None:
     """Return how to lay out the regression of a model that is linear in its parameters, else None."""
-    if not isinstance(network, Normalized) or not hasattr(network.network, "design"):
+    layers = []
+    while hasattr(network, "inside"):
+        layers.append(network)
+        network = network.network
+    if not hasattr(network, "design") or any(isinstance(layer, Independent) and layer.embedding for layer in layers):
         return None
-    inner = network.network
 
     def design(ops: Ops, batch: Mapping[str, Array]) -> tuple[Array, Array]:
-        inside = network.inside(ops, Inputs(**batch))
-        target = inside.future_target
-        return inner.design(ops, inside), target.reshape((len(target), -1))
+        inputs = Inputs(**batch)
+        for layer in layers:
+            inputs = layer.inside(ops, inputs)
+        target = inputs.future_target
+        return network.design(ops, inputs), target.reshape((len(target), -1))
 
     return design
 

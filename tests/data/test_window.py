@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsforecast.data.split import Split, split
-from tsforecast.data.window import Tables, WindowIndex, positions, tables
+from tsforecast.data.window import Tables, WindowIndex, tables
 
 PARTS = ("train", "valid", "test")
 COLUMNS = (1, 1, 1)
@@ -96,13 +96,13 @@ def test_parts_share_no_step_of_a_horizon(make_frame, world):
 def cut_case(make_frame):
     values = np.arange(120, dtype=np.float32).reshape(30, 4)
     frame = make_frame([18, 12], values=values, static=[[1.0], [2.0]])
-    return frame, tables(frame, frame.values, frame.static, targets=1, past=2, season_length=6)
+    return frame, tables(frame, frame.values, frame.static, targets=1, past=2, period=6)
 
 
 def test_cut_gathers_the_rows_of_each_window(cut_case):
     frame, made = cut_case
     starts, lags, horizon = np.array([2, 20]), 5, 3
-    batch = made.cut(starts, np.arange(lags), np.arange(lags, lags + horizon), 6, taught=True)
+    batch = made.cut(starts, np.arange(lags), np.arange(lags, lags + horizon), taught=True)
     for b, start in enumerate(starts):
         past, ahead = slice(start, start + lags), slice(start + lags, start + lags + horizon)
         np.testing.assert_array_equal(batch["past_target"][b], frame.values[past, :1])
@@ -110,7 +110,7 @@ def test_cut_gathers_the_rows_of_each_window(cut_case):
         np.testing.assert_array_equal(batch["future_covariates"][b], frame.values[ahead, 3:])
         np.testing.assert_array_equal(batch["future_target"][b], frame.values[ahead, :1])
     np.testing.assert_array_equal(batch["static_covariates"], [[1], [2]])
-    np.testing.assert_array_equal(batch["phase"], positions(frame)[starts + lags] % 6)
+    np.testing.assert_array_equal(batch["phase"], made.phase[starts + lags - 1] + 1)
     assert batch["teacher"].shape == (2, 0, 1)
 
 
@@ -120,10 +120,10 @@ def test_both_back_ends_cut_alike(cut_case, taught, past):
     import torch
 
     frame, _ = cut_case
-    made = tables(frame, frame.values, frame.static, targets=1, past=past, season_length=6)
+    made = tables(frame, frame.values, frame.static, targets=1, past=past, period=6)
     starts, steps = np.array([0, 3, 19]), np.arange(7)
-    ours = made.cut(starts, steps[:4], steps[4:], 6, taught=taught)
-    theirs = made.to(torch.tensor).cut(torch.tensor(starts), torch.arange(4), torch.arange(4, 7), 6, taught=taught)
+    ours = made.cut(starts, steps[:4], steps[4:], taught=taught)
+    theirs = made.to(torch.tensor).cut(torch.tensor(starts), torch.arange(4), torch.arange(4, 7), taught=taught)
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():
         assert tuple(theirs[name].shape) == value.shape
@@ -133,9 +133,9 @@ def test_both_back_ends_cut_alike(cut_case, taught, past):
 @pytest.mark.parametrize("past", [2, 3], ids=["future", "past only"])
 def test_a_window_at_the_very_end_needs_nothing_ahead(cut_case, past):
     frame, _ = cut_case
-    made: Tables = tables(frame, frame.values, frame.static, targets=1, past=past, season_length=6)
+    made: Tables = tables(frame, frame.values, frame.static, targets=1, past=past, period=6)
     steps = np.arange(4)
-    batch = made.cut(np.array([26]), steps, steps[:0], 6)
+    batch = made.cut(np.array([26]), steps, steps[:0])
     np.testing.assert_array_equal(batch["past_target"][0], frame.values[26:30, :1])
     assert batch["future_covariates"].shape == (1, 0, 3 - past)
 
@@ -143,7 +143,7 @@ def test_a_window_at_the_very_end_needs_nothing_ahead(cut_case, past):
 def test_the_phase_goes_on_across_a_gap(make_frame):
     """Rows keep their place in the season when an hour is missing."""
     frame = make_frame([10], gaps=(5,))
-    assert tables(frame, frame.values, frame.static, 1, 0, 4).phase.tolist() == [0, 1, 2, 3, 0, 2, 3, 0, 1, 2]
+    assert tables(frame, frame.values, frame.static, 1, 0, period=4).phase.tolist() == [0, 1, 2, 3, 0, 2, 3, 0, 1, 2]
 
 
 def test_a_split_of_a_frame_gives_windows_of_every_part(make_frame):

@@ -94,7 +94,7 @@ def by_hand(net, params, inputs, b, steps):
         line += [errors.get(t - i, np.zeros(dims.targets)) for i in error_lags]
         out = forward(config, params, np.concatenate(line)).reshape(dims.targets, dims.quantiles)
         out = out + np.reshape(origin, (-1, 1))
-        middle = out[:, dims.quantiles // 2]
+        middle = out[:, dims.middle]
         if t >= 0:
             outputs.append(out)
             taught = bool(inputs.teacher.shape[1]) and inputs.teacher[b, t, 0] == 1
@@ -132,8 +132,8 @@ LOOPS = {
 SIZES = {
     "full": DIMS,
     "plain": Dims(lags=9, horizon=6, lag_set=tuple(range(1, 10))),
-    "inputs": Dims(lags=9, horizon=6, targets=3, future=1, lag_set=(1, 2, 3), quantiles=3),
-    "past": Dims(lags=9, horizon=6, past=2, lag_set=(1, 4), quantiles=2),
+    "inputs": Dims(lags=9, horizon=6, targets=3, future=1, lag_set=(1, 2, 3), levels=(0.1, 0.5, 0.9)),
+    "past": Dims(lags=9, horizon=6, past=2, lag_set=(1, 4), levels=(0.5, 0.9)),
 }
 FITTING = [
     pytest.param(options, dims, id=f"{name}-{size}")
@@ -359,7 +359,7 @@ def tank(rows, dims):
         level[t] = 0.9 * level[t - 1] + u[t - 1]
     nothing = np.zeros(rows, dtype=np.int32)
     read = (level + rng.normal(0, 1.5, rows).astype(np.float32))[:, None]
-    return Tables(read, u[:, None], np.zeros((1, 0), dtype=np.float32), nothing, nothing, dims.past)
+    return Tables(read, u[:, None], np.zeros((1, 0), dtype=np.float32), nothing, nothing, nothing[:1], dims.past)
 
 
 def test_training_in_closed_loop_finds_the_system_behind_noisy_readings(network, make_objective):

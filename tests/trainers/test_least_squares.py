@@ -25,6 +25,7 @@ def noise(rows=150):
         static=np.zeros((1, 0), np.float32),
         series=np.zeros(rows, np.int32),
         phase=np.zeros(rows, np.int32),
+        known=np.zeros(1, np.int64),
         past=1,
     )
 

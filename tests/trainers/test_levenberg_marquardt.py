@@ -53,6 +53,7 @@ def noisy():
             static=np.zeros((1, dims.static), dtype=np.float32),
             series=np.zeros(rows, dtype=np.int32),
             phase=np.zeros(rows, dtype=np.int32),
+            known=np.zeros(1, np.int64),
             past=dims.past,
         )
 

@@ -45,7 +45,7 @@ def window_loss(objective, net, params, start, horizon, loss):
     """One window, cut by hand."""
     lags, target = objective.lags, objective.tables.target
     steps = slice(start, start + lags), slice(start + lags, start + lags + horizon)
-    batch = objective.tables.cut(np.array([start]), np.arange(lags), np.arange(lags, lags + horizon), 6)
+    batch = objective.tables.cut(np.array([start]), np.arange(lags), np.arange(lags, lags + horizon))
     out = roll_out(NumpyOps(), net, params, Inputs(**batch), horizon)[0, ..., 0]
     return np.mean([[ORACLES[loss](float(d)) for d in row] for row in out - target[steps[1]]])
 

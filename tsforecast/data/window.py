@@ -22,7 +22,8 @@ class Tables:
         covariates: (N, P + F), past covariates first.
         static: (S, K).
         series: (N,) series code of each row.
-        phase: (N,) position of each row in the season.
+        phase: (N,) position of each row on the time grid, counted modulo a common multiple of all seasons.
+        known: (S,) number of each series among those that training saw; -1 for a new one.
         past: P.
     """
 
@@ -31,6 +32,7 @@ class Tables:
     static: Any
     series: Any
     phase: Any
+    known: Any
     past: int
 
     def to(self, convert: Callable[[Any], Any]) -> Tables:
@@ -38,14 +40,13 @@ class Tables:
         arrays = {f.name: convert(getattr(self, f.name)) for f in fields(self) if f.name != "past"}
         return Tables(**arrays, past=self.past)
 
-    def cut(self, starts: Any, lags: Any, ahead: Any, season_length: int, *, taught: bool = False) -> dict[str, Any]:
+    def cut(self, starts: Any, lags: Any, ahead: Any, *, taught: bool = False) -> dict[str, Any]:
         """Gather windows.
 
         Args:
             starts: (B,) first row of each window, an index array of the tables' back end.
             lags: (L,) the numbers 0..L-1, likewise.
             ahead: (H,) the numbers L..L+H-1, likewise; rows beyond the table are only read where they exist.
-            season_length: Steps per season.
             taught: Whether the true future targets are wanted.
 
         Returns:
@@ -63,7 +64,8 @@ class Tables:
             if known_ahead
             else _hollow(target, len(ahead)),
             "static_covariates": self.static[self.series[starts]],
-            "phase": (self.phase[last] + 1) % season_length,
+            "series": self.known[self.series[starts]],
+            "phase": self.phase[last] + 1,
             "future_target": self.target[future] if taught else target[:, :0],
             "teacher": target[:, :0, :1],
         }
@@ -82,7 +84,9 @@ def tables(
     static: NDArray[np.float32],
     targets: int,
     past: int,
-    season_length: int,
+    *,
+    period: int = 1,
+    known: NDArray[np.int64] | None = None,
 ) -> Tables:
     """Sort the scaled columns of a frame by role.
 
@@ -92,7 +96,8 @@ def tables(
         static: (S, K) scaled static covariates.
         targets: T.
         past: P.
-        season_length: Steps per season.
+        period: A common multiple of the seasons that the network knows.
+        known: (S,) number of each series among those of training; the frame's own numbers by default.
     """
     series = np.repeat(np.arange(len(frame.series), dtype=np.int32), np.diff(frame.bounds))
     return Tables(
@@ -100,7 +105,8 @@ def tables(
         covariates=np.ascontiguousarray(scaled[:, targets:]),
         static=static,
         series=series,
-        phase=(positions(frame) % season_length).astype(np.int32),
+        phase=(positions(frame) % period).astype(np.int32),
+        known=np.arange(len(frame.series)) if known is None else known,
         past=past,
     )
 

@@ -30,7 +30,8 @@ class Dims:
         static: S, static covariates.
         season_length: Steps per season, 1 if there is none.
         lag_set: The past steps that count, ascending, 1 is the newest; ``1..L`` unless a set was given.
-        quantiles: Q, 1 for a point forecast.
+        levels: Q quantile levels, ascending, 0.5 among them; empty for a point forecast.
+        cycle: Lengths of the learned cycles, in steps.
     """
 
     lags: int
@@ -41,12 +42,23 @@ class Dims:
     static: int = 0
     season_length: int = 1
     lag_set: tuple[int, ...] = ()
-    quantiles: int = 1
+    levels: tuple[float, ...] = ()
+    cycle: tuple[int, ...] = ()
 
     @property
     def channels(self) -> int:
         """Width of one past step: targets, past covariates, past values of future covariates."""
         return self.targets + self.past + self.future
+
+    @property
+    def quantiles(self) -> int:
+        """Q, 1 for a point forecast."""
+        return max(1, len(self.levels))
+
+    @property
+    def middle(self) -> int:
+        """Which of the Q outputs is the point forecast: the median."""
+        return self.levels.index(0.5) if self.levels else 0
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,8 @@ class Inputs:
         past_covariates: (B, L, P + F); the past values of the future covariates come last.
         future_covariates: (B, H, F).
         static_covariates: (B, S).
-        phase: (B,) integer position in the season of the first forecast step.
+        series: (B,) integer number of the series among those of training; -1 for a new one.
+        phase: (B,) integer position of the first forecast step on the time grid; modulo a season, its place in it.
         future_target: (B, H, T) in training, for teacher forcing; (B, 0, T) otherwise.
         teacher: (B, H, 1) in training: 1 where the true value is fed back; (B, 0, 1) otherwise.
     """
@@ -67,6 +80,7 @@ class Inputs:
     past_covariates: Array
     future_covariates: Array
     static_covariates: Array
+    series: Array
     phase: Array
     future_target: Array
     teacher: Array
@@ -93,6 +107,7 @@ class Network(ABC):
         trainer: Name of the trainer that fits it by default.
         equivariant: True when shifting the window shifts the forecast by as much, so that window normalisation has
             nothing to add; it is then left out.
+        mixes: Whether several targets are forecast together unless the user says otherwise, else each by itself.
         reads_lag_set: Whether the network reads only the lags of a set such as ``1:24,168`` and not all up to the last.
     """
 
@@ -101,6 +116,7 @@ class Network(ABC):
     source: ClassVar[str] = ""
     trainer: ClassVar[str] = "backprop"
     equivariant: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
     reads_lag_set: ClassVar[bool] = False
 
     def __init__(self, config: Any, dims: Dims) -> None:
@@ -138,6 +154,37 @@ class Network(ABC):
             (B, block, T, Q), in the units of ``past_target``; free running: (B, H, T, Q), as many steps as
             ``future_covariates`` has.
         """
+
+
+class Around(Network):
+    """A network around another: what it does not change is the inner one's.
+
+    Args:
+        network: The network inside.
+        dims: Sizes that this one is for; the inner one's by default.
+    """
+
+    def __init__(self, network: Network, dims: Dims | None = None) -> None:
+        super().__init__(network.config, dims or network.dims)
+        self.network = network
+
+    @property
+    def block(self) -> int:
+        return self.network.block
+
+    @property
+    def teachable(self) -> bool:
+        return self.network.teachable
+
+    @property
+    def free_running(self) -> bool:
+        return self.network.free_running
+
+    def normalizes(self, mode: str) -> bool:
+        return self.network.normalizes(mode)
+
+    def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
+        return self.network.init(rng)
 
 
 def make_network(name: str, options: Any, dims: Dims) -> Network:

@@ -21,6 +21,7 @@ class Naive(Network):
     source: ClassVar[str] = "Hyndman & Athanasopoulos (2021), section 5.2"
     trainer: ClassVar[str] = "none"
     equivariant: ClassVar[bool] = True
+    mixes: ClassVar[bool] = True
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:  # noqa: ARG002 - nothing to draw
         return {}
@@ -41,6 +42,7 @@ class SeasonalNaive(Network):
     source: ClassVar[str] = "Hyndman & Athanasopoulos (2021), section 5.2"
     trainer: ClassVar[str] = "none"
     equivariant: ClassVar[bool] = True
+    mixes: ClassVar[bool] = True
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:  # noqa: ARG002 - nothing to draw
         return {}
@@ -65,6 +67,7 @@ class Drift(Network):
     source: ClassVar[str] = "Hyndman & Athanasopoulos (2021), section 5.2"
     trainer: ClassVar[str] = "none"
     equivariant: ClassVar[bool] = True
+    mixes: ClassVar[bool] = True
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:  # noqa: ARG002 - measured, not drawn
         return {"slope": zeros(self.dims.targets)}

@@ -85,6 +85,7 @@ class Narx(Network):
 
     Config: ClassVar[type] = NarxConfig
     reads_lag_set: ClassVar[bool] = True
+    mixes: ClassVar[bool] = True
     summary: ClassVar[str] = "Tapped delays of target and inputs through a small network, in open or closed loop"
     source: ClassVar[str] = "Chen, Billings & Grant (1990); Narendra & Parthasarathy (1990); Lin et al. (1996)"
 
@@ -205,7 +206,7 @@ class Narx(Network):
                 for weight, fed in reading.of(line):
                     read = read + weight @ fed
                 out = reading.output(read, line.last)
-                line.feed(out[:, self.dims.quantiles // 2])
+                line.feed(out[:, self.dims.middle])
                 outputs.append(out.reshape((-1, batch)).T)
         out = ops.stack(outputs[self.warm_up :], 1).reshape((batch, steps, self.dims.targets, self.dims.quantiles))
         return out + center[..., None]

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from tsforecast.models.base import Dims, FloatArray, Inputs, Network, Params, subset
+from tsforecast.models.base import Around, Dims, FloatArray, Inputs, Network, Params, subset
 from tsforecast.ops.base import Array, Ops
 
 NORMALIZATIONS = ("last", "mean", "revin", "none")
@@ -14,7 +14,7 @@ VARIANCE_FLOOR = 1e-5  # RevIN's epsilon, Kim et al. (2022)
 
 
 @final
-class Normalized(Network):
+class Normalized(Around):
     """A network that sees windows relative to themselves and whose forecasts are moved back.
 
     ``last`` subtracts the last observation (NLinear, Zeng et al. 2023), ``mean`` the window mean, ``revin`` divides,
@@ -26,21 +26,8 @@ class Normalized(Network):
     """
 
     def __init__(self, network: Network, mode: str) -> None:
-        super().__init__(network.config, network.dims)
-        self.network = network
+        super().__init__(network)
         self.mode = "none" if network.normalizes(mode) else mode
-
-    @property
-    def block(self) -> int:
-        return self.network.block
-
-    @property
-    def teachable(self) -> bool:
-        return self.network.teachable
-
-    @property
-    def free_running(self) -> bool:
-        return bool(self.network.free_running)
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
         params = dict(self.network.init(rng))
@@ -114,7 +101,7 @@ def roll_out(ops: Ops, network: Network, params: Params, inputs: Inputs, horizon
         out = network.apply(ops, params, window)
         blocks.append(out)
         if done + block < horizon:
-            inputs = _advance(ops, network.dims, inputs, out[..., out.shape[-1] // 2], ahead)
+            inputs = _advance(ops, network.dims, inputs, out[..., network.dims.middle], ahead)
     return blocks[0] if len(blocks) == 1 and block == horizon else ops.concat(blocks, 1)[:, :horizon]
 
 

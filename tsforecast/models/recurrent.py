@@ -195,7 +195,7 @@ class RecurrentNetwork(Network):
             change = out[:, 0] @ params["out"] + params["out_bias"]
             step = change.reshape((x.shape[0], dims.targets, dims.quantiles)) + previous[..., None]
             steps.append(step)
-            previous = step[..., dims.quantiles // 2]
+            previous = step[..., dims.middle]
             if taught:
                 previous = previous + inputs.teacher[:, t] * (inputs.future_target[:, t] - previous)
         return ops.stack(steps, 1)

@@ -47,6 +47,14 @@ class Ops(ABC):
         """Pick fixed positions along an axis."""
 
     @abstractmethod
+    def steps(self, first: int, end: int) -> Array:
+        """Return the whole numbers ``first``, ..., ``end - 1``."""
+
+    @abstractmethod
+    def lookup(self, table: Array, places: Array) -> Array:
+        """Pick rows of a table (W, ...) by an integer array (B, n): (B, n, ...)."""
+
+    @abstractmethod
     def tanh(self, x: Array) -> Array:
         """Hyperbolic tangent."""
 

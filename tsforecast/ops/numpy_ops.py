@@ -33,6 +33,12 @@ class NumpyOps(Ops):
     def take(self, x: Array, index: Sequence[int] | NDArray[np.int64], axis: int) -> Array:
         return np.take(x, index, axis=axis)
 
+    def steps(self, first: int, end: int) -> Array:
+        return np.arange(first, end)
+
+    def lookup(self, table: Array, places: Array) -> Array:
+        return table[places]
+
     def tanh(self, x: Array) -> Array:
         return np.tanh(x)
 

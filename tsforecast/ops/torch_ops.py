@@ -57,6 +57,12 @@ class TorchOps(Ops):
     def take(self, x: Array, index: Sequence[int] | NDArray[np.int64], axis: int) -> Array:
         return torch.index_select(x, axis, torch.as_tensor(index, device=self.device))
 
+    def steps(self, first: int, end: int) -> Array:
+        return torch.arange(first, end, device=self.device)
+
+    def lookup(self, table: Array, places: Array) -> Array:
+        return torch.nn.functional.embedding(places, table) if table.ndim == 2 else table[places]
+
     def tanh(self, x: Array) -> Array:
         return torch.tanh(x)
 

@@ -114,7 +114,8 @@ class Jacobian:
         flat = {k: v.reshape((len(fed) * block, *v.shape[2:])) for k, v in moved.items()}
         none = fed[:, :0].repeat_interleave(block, 0)
         return flat | {
-            "phase": phase.ravel() % self.objective.season_length,
+            "series": batch["series"].repeat_interleave(block),
+            "phase": phase.ravel(),
             "future_target": none,
             "teacher": none[..., :1],
         }

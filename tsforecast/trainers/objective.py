@@ -61,7 +61,6 @@ class Objective:
         lags: L.
         block: Steps that the network forecasts at once; training windows have this horizon.
         horizon: H.
-        season_length: Steps per season.
         loss: A name in ``LOSSES``.
         forecast: (ops, params, inputs by name, horizon) -> (B, horizon, T, Q).
         linear: (ops, inputs by name) -> features (B, D) and targets (B, O); None unless the model is linear.
@@ -77,7 +76,6 @@ class Objective:
     lags: int
     block: int
     horizon: int
-    season_length: int
     loss: str
     forecast: Forecast
     linear: Design | None
@@ -108,7 +106,7 @@ class Objective:
             rows: (B,) tensor of window numbers, 0..n_train-1.
         """
         tensors, lags, ahead, starts = self._tensors
-        return tensors.cut(starts[rows], lags, ahead, self.season_length, taught=True)
+        return tensors.cut(starts[rows], lags, ahead, taught=True)
 
     def train_loss(
         self, ops: Ops, params: Mapping[str, Array], batch: Batch, *, teacher: Array | None = None, steps: int = 0
@@ -200,7 +198,7 @@ class Objective:
     def _forecast_with(
         self, ops: Ops, params: Mapping[str, Array], tables: Tables, starts: Any, steps: Any
     ) -> tuple[Array, Array]:
-        batch = tables.cut(starts, steps[: self.lags], steps[self.lags :], self.season_length, taught=True)
+        batch = tables.cut(starts, steps[: self.lags], steps[self.lags :], taught=True)
         target = batch["future_target"]
         hidden = {**batch, "future_target": target[:, :0]}
         return self.forecast(ops, params, hidden, len(steps) - self.lags)[..., 0], target
@@ -216,7 +214,5 @@ class Objective:
                 "trainer 'least_squares' needs a model that is linear in its parameters", hint="use --trainer backprop"
             )
         steps = np.arange(self.lags + self.block)
-        batch = self.tables.cut(
-            self.train[rows], steps[: self.lags], steps[self.lags :], self.season_length, taught=True
-        )
+        batch = self.tables.cut(self.train[rows], steps[: self.lags], steps[self.lags :], taught=True)
         return self.linear(NumpyOps(), batch)
