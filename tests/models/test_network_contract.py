@@ -24,6 +24,9 @@ RECURSIVE = {"hidden": 4, "decoder": "recursive", "segment": 2}
 VARIANTS = {
     "deep": dict.fromkeys(("rnn", "lstm", "gru"), DEEP),
     "recursive": dict.fromkeys(("rnn", "lstm", "gru"), RECURSIVE),
+    "segments": dict.fromkeys(("rnn", "lstm", "gru"), {"hidden": 4, "decoder": "segments", "segment": 2}),
+    "segments_deep": dict.fromkeys(("lstm", "gru"), DEEP | {"decoder": "segments"}),
+    "segments_of_one": {"gru": {"hidden": 4, "decoder": "segments", "segment": 1, "highway": False}},
     "peepholes": {"lstm": {"hidden": 4, "peepholes": True, "bidirectional": True}},
     "peepholes_recursive": {"lstm": RECURSIVE | {"peepholes": True, "layers": 2, "learn_state": True}},
     "no_highway": {"gru": {"hidden": 4, "highway": False}, "tdnn": {"channels": 4, "highway": False}},

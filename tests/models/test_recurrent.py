@@ -139,3 +139,24 @@ def test_the_teacher_is_obeyed_step_by_step(network, random_params, random_input
         future[:, t] += 1
         out = net.apply(NumpyOps(), params, shown.replace(future_target=future))
         assert np.allclose(out, expected, atol=1e-6) == (t != 1)  # step 3 is shown too, but nothing follows it
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_segments_are_one_more_step_of_the_same_layer_each(cell, network, random_params, random_inputs):
+    """As in SegRNN: every segment ahead is a call of the layer from the same final state."""
+    dims = Dims(lags=12, horizon=7)
+    net = network(cell, dims, {"hidden": 5, "segment": 3, "decoder": "segments", "highway": False})
+    params, inputs = random_params(net), random_inputs(dims)
+    layer = LAYERS[cell](5, 5, batch_first=True)
+    copy_weights(layer, params)
+    window = inputs.past_target.reshape(3, 4, 3)
+    entered = np.maximum(window @ params["embed.weight"] + params["embed.bias"], 0)
+    out = []
+    with torch.no_grad():
+        final = layer(torch.tensor(entered))[1]
+        for position in params["head.position"]:
+            step = torch.tensor(np.tile(position, (3, 1, 1)))
+            state = layer(step, final)[0][:, 0].numpy()
+            out.append(state @ params["head.state"] + params["head.bias"])
+    expected = np.concatenate(out, 1)[:, :7, None, None]
+    np.testing.assert_allclose(net.apply(NumpyOps(), params, inputs), expected, atol=1e-5)

@@ -10,8 +10,8 @@ import numpy as np
 from tsforecast.config import option
 from tsforecast.errors import UsageError
 from tsforecast.models.base import Dims, FloatArray, Inputs, Network, Params, prefixed, subset, uniform, zeros
-from tsforecast.models.heads import direct, init_direct
-from tsforecast.ops.base import GATES, Array, Ops, State
+from tsforecast.models.heads import direct, enter_segments, init_direct, init_segments, leave_segments
+from tsforecast.ops.base import CELLS, GATES, Array, Ops, State
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,13 @@ class RecurrentConfig:
     segment: int = option(
         0, "Steps of the window that are embedded as one recurrent step; 0: a season, or a twelfth of the lags.", low=0
     )
-    decoder: str = option("direct", "All steps at once, or one after the other.", choices=("direct", "recursive"))
-    highway: bool = option(True, "A linear path from the window to the forecast beside the network (direct decoder).")
+    decoder: str = option(
+        "direct",
+        "All steps at once from the last state (direct), each segment by one more recurrent step from it (segments), "
+        "or one step after the other (recursive).",
+        choices=("direct", "segments", "recursive"),
+    )
+    highway: bool = option(True, "A linear path from the window to the forecast beside the network (not recursive).")
 
 
 def usual_segment(dims: Dims) -> int:
@@ -43,7 +48,7 @@ class RecurrentNetwork(Network):
 
     The window (B, L, C) may be cut into segments of w steps, each embedded by a linear map and a rectifier, so that the
     recurrence takes L/w steps (SegRNN, Lin et al. 2023, section 3.2); the oldest L mod w steps are then not used.
-    Static covariates are repeated at every step.
+    Static covariates are seen at every step.
     """
 
     Config: ClassVar[type] = RecurrentConfig
@@ -72,16 +77,21 @@ class RecurrentNetwork(Network):
         params: dict[str, FloatArray] = {}
         width = dims.channels + dims.static
         if self.segment > 1:
-            fan_in = width * self.segment
+            fan_in = dims.channels * self.segment
             params["embed.weight"] = uniform(rng, (fan_in, config.hidden), fan_in)
             params["embed.bias"] = zeros(config.hidden)
+            if dims.static:
+                params["embed.static"] = uniform(rng, (dims.static, config.hidden), dims.static)
             width = config.hidden
+        entering = width
         for layer in range(config.layers):
             for way in range(self.directions):
                 params |= prefixed(self._init_cell(rng, width), f"layer{layer}.{way}")
             width = config.hidden * self.directions
         if config.decoder == "direct":
             head = init_direct(rng, width, dims, highway=config.highway)
+        elif config.decoder == "segments":
+            head = init_segments(rng, width, entering, self.ahead, dims, highway=config.highway)
         else:
             head = self._init_recursive(rng, width)
         return params | prefixed(head, "head")
@@ -121,15 +131,24 @@ class RecurrentNetwork(Network):
         return 2 if self.cell == "lstm" else 1
 
     def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
-        state = self._encode(ops, params, inputs)
+        state, finals = self._encode(ops, params, inputs)
         head = subset(params, "head")
         if self.config.decoder == "direct":
             return direct(ops, head, ops.dropout(state, self.config.dropout), inputs, self.dims)
+        if self.config.decoder == "segments":
+            states = self._go_on(ops, params, finals, enter_segments(ops, head, inputs, self.ahead))
+            return leave_segments(head, ops.dropout(states, self.config.dropout), inputs, self.dims)
         return self._decode(ops, head, state, inputs)
 
-    def _encode(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
-        """Read the window; return the last layer's final state (B, directions * D)."""
+    @property
+    def ahead(self) -> int:
+        """Segments in the horizon; the last one may reach beyond it."""
+        return -(-self.dims.horizon // self.segment)
+
+    def _encode(self, ops: Ops, params: Params, inputs: Inputs) -> tuple[Array, list[list[State]]]:
+        """Read the window; return the last layer's final output (B, directions * D) and every final state."""
         x = self._steps(ops, params, inputs)
+        states: list[list[State]] = []
         for layer in range(self.config.layers):
             if layer:
                 x = ops.dropout(x, self.config.dropout)
@@ -139,13 +158,31 @@ class RecurrentNetwork(Network):
                 ordered = self._reverse(ops, x) if way else x
                 out, final = ops.recurrence(self.cell, ordered, self._start(ops, weights, x), weights)
                 outputs.append(self._reverse(ops, out) if way else out)
-                finals.append(final[0])
-            y = outputs[0] if len(outputs) == 1 else ops.concat(outputs, 2)
-            state = finals[0] if len(finals) == 1 else ops.concat(finals, 1)
+                finals.append(final)
+            states.append(finals)
+            y = _joined(ops, outputs, 2)
+            last = _joined(ops, [final[0] for final in finals], 1)
             if self.config.skip and layer:
-                state, y = state + self._ends(ops, x), y + x
+                last, y = last + self._ends(ops, x), y + x
             x = y
-        return state
+        return last, states
+
+    def _go_on(self, ops: Ops, params: Params, finals: list[list[State]], x: Array) -> Array:
+        """Take one more step from the final states for every segment ahead: (1 or B, m, I) -> (B, m, directions * D).
+
+        All segments leave from the same states (parallel decoding), so what these contribute is computed once.
+        """
+        for layer, ways in enumerate(finals):
+            if layer:
+                x = ops.dropout(x, self.config.dropout)
+            outputs = []
+            for way, final in enumerate(ways):
+                weights = subset(params, f"layer{layer}.{way}")
+                projected = x @ weights["w_in"].T + weights["bias"]
+                outputs.append(CELLS[self.cell](ops, projected, tuple(part[:, None] for part in final), weights)[0])
+            y = _joined(ops, outputs, 2)
+            x = y + x if self.config.skip and layer else y
+        return x
 
     def _ends(self, ops: Ops, x: Array) -> Array:
         """Return where each direction ends in (B, L, directions * D): the last step, and going backwards the first."""
@@ -157,15 +194,14 @@ class RecurrentNetwork(Network):
     def _steps(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
         """Return what the recurrence reads: (B, L, C) or, in segments, (B, L / w, D)."""
         x = ops.concat([inputs.past_target, inputs.past_covariates], 2)
-        batch, lags, _ = x.shape
-        if self.dims.static:
-            constant = inputs.static_covariates[:, None]
-            x = ops.concat([x, ops.expand(constant, (batch, lags, self.dims.static))], 2)
+        batch, lags, width = x.shape
+        constant = inputs.static_covariates[:, None]
         if self.segment == 1:
-            return x
+            return ops.concat([x, ops.expand(constant, (batch, lags, self.dims.static))], 2) if self.dims.static else x
         count = lags // self.segment
-        x = x[:, lags - count * self.segment :].reshape((batch, count, self.segment * x.shape[2]))
-        return ops.relu(x @ params["embed.weight"] + params["embed.bias"])
+        x = x[:, lags - count * self.segment :].reshape((batch, count, self.segment * width))
+        entered = x @ params["embed.weight"] + params["embed.bias"]
+        return ops.relu(entered + constant @ params["embed.static"] if self.dims.static else entered)
 
     def _start(self, ops: Ops, weights: Params, x: Array) -> State:
         shape = (x.shape[0], self.config.hidden)
@@ -199,3 +235,7 @@ class RecurrentNetwork(Network):
             if taught:
                 previous = previous + inputs.teacher[:, t] * (inputs.future_target[:, t] - previous)
         return ops.stack(steps, 1)
+
+
+def _joined(ops: Ops, parts: list[Array], axis: int) -> Array:
+    return parts[0] if len(parts) == 1 else ops.concat(parts, axis)
