@@ -22,10 +22,10 @@ from tsforecast.registry import COMMANDS, METRICS, MODELS, TRAINERS, Registry
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOTICE = "<!-- Written by scripts/docs.py: change the source that it reads, not this page. -->"
 SHARED = {
-    "Reading": (ReadOptions, "`train`, `tune`, `predict`, `evaluate`"),
-    "Columns": (ColumnOptions, "`train`, `tune`"),
-    "Domain": (DomainOptions, "`train` and `tune`; `evaluate` takes them too, to change them after training"),
-    "Model and training": (FitOptions, "`train`, `tune`"),
+    "Reading": (ReadOptions, "`train`, `tune`, `compare`, `predict`, `evaluate`"),
+    "Columns": (ColumnOptions, "`train`, `tune`, `compare`"),
+    "Domain": (DomainOptions, "`train`, `tune`, `compare`; `evaluate` takes them too, to change them after training"),
+    "Model and training": (FitOptions, "`train`, `tune`, `compare`"),
 }
 
 
@@ -57,7 +57,7 @@ def metrics_page() -> str:
     rows = []
     for name in METRICS:
         metric = METRICS.get(name)
-        direction = {True: "smaller", False: "larger", None: "nearer to 0"}[metric.smaller_is_better]
+        direction = {True: "smaller", False: "larger", None: f"nearer to {metric.best}"}[metric.smaller_is_better]
         rows.append((f"`{name}`", metric.help, metric.unit, direction, metric.excludes or "nothing", metric.source))
     header = ("metric", "what it is", "unit", "better", "leaves out", "source")
     return _page("Metrics", intro, [_table(header, rows)])
@@ -68,7 +68,8 @@ def options_page() -> str:
     intro = (
         "Every flag of every command. A setting is looked up in this order: flag, environment variable "
         f"(`{ENVIRONMENT_PREFIX}` and the name in capitals: `{ENVIRONMENT_PREFIX}HORIZON=24`), the file after "
-        "`--config`, `tsforecast.toml` in the working folder, the preset of `--domain`, default. A TOML key is the "
+        "`--config`, the recipe after `--recipe`, `tsforecast.toml` in the working folder, the preset of `--domain`, "
+        "default. A TOML key is the "
         "flag without its dashes, with `_` inside: `season_length = 24`. `tsforecast train ... --print-config` prints "
         "the outcome with the origin of each value, as a file that `--config` reads."
     )

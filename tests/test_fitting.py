@@ -61,14 +61,16 @@ class Scripted(Trainer):
 
 
 @pytest.fixture
-def make_task(network, make_objective):
+def make_task(network, make_objective, make_frame):
     """Make a task by hand around a trainer."""
 
     def build(trainer, *, model="linear", model_options=None, signature="same", fitness=None, patience=8, **options):
         net = network(model, DIMS, model_options, "last")
         named = {"model": model, "trainer": "backprop"}
         forecaster = Forecaster(
-            options=FitOptions(horizon=2, season_length=8, seed=3, patience=patience, **named, **options),
+            options=FitOptions(
+                horizon=2, season_length=8, seed=3, patience=patience, shrink="none", **named, **options
+            ),
             model_options=model_options or {},
             trainer_options={"learning_rate": 0.5},
             shape=Shape(2, 4, (1, 2, 3, 4), 8),
@@ -83,7 +85,7 @@ def make_task(network, make_objective):
         objective = replace(make_objective(net, rows=60), fitness=fitness)
         reach = int(objective.valid[-1]) + DIMS.lags + DIMS.horizon - DIMS.lags - net.block + 1
         whole = replace(objective, train=np.arange(reach), valid=objective.valid[:0])
-        return Task(forecaster, objective, whole, trainer, [], signature)
+        return Task(forecaster, objective, whole, trainer, [], signature, make_frame([60]))
 
     return build
 

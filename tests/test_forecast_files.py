@@ -199,3 +199,12 @@ def test_files_that_do_not_meet_are_refused() -> None:
         join({"time": times(50, 3), "power": [1.0] * 3})
     with pytest.raises(DataError, match="there is no column 'load'"):
         join({"time": times(50, 3), "load_forecast": [1.0] * 3})
+
+
+def test_quantile_columns_come_along_in_ascending_order() -> None:
+    made = {"power_forecast": [1.0, 2.0], "power_q0.9": [2.0, 3.0], "power_q0.1": [0.5, 1.5], "power_quiet": [7.0, 7.0]}
+    (f,) = join({"time": times(50, 2)[::-1], **made})
+    assert list(f.quantiles) == [0.1, 0.9]
+    np.testing.assert_array_equal(f.quantiles[0.1], [[1.5, 0.5]])
+    (plain,) = join({"time": times(50, 2), "power_forecast": [1.0, 2.0]})
+    assert plain.quantiles == {}

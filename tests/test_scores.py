@@ -7,7 +7,7 @@ import pytest
 
 from tsforecast.errors import UsageError
 from tsforecast.registry import METRICS
-from tsforecast.scores import Forecasts, score_table
+from tsforecast.scores import Forecasts, metrics_for, score_table
 
 
 def make(folds=60, horizon=5, names=("a", "b", "c"), seed=0):
@@ -29,6 +29,7 @@ def make(folds=60, horizon=5, names=("a", "b", "c"), seed=0):
         baselines={"naive": rng.normal(3, 4, actual.shape)},
         season_length=24,
         scale=np.array([[1.0, 2.0], [np.nan, np.nan], [0.5, 0.3]])[: len(names)],
+        quantiles={level: rng.normal(10 * level - 2, 2, actual.shape) for level in (0.1, 0.5, 0.9)},
     )
 
 
@@ -41,7 +42,7 @@ def part(whole, rows):
     """The selected pairs of an evaluation as a flat selection."""
     flat = {k: np.broadcast_to(getattr(whole, k), whole.actual.shape)[rows] for k in ("actual", "forecast", "last")}
     scale = {k: np.broadcast_to(getattr(whole, k), whole.actual.shape)[rows] for k in ("scale_abs", "scale_sq")}
-    return replace(whole, **flat, **scale)
+    return replace(whole, **flat, **scale, quantiles={k: v[rows] for k, v in whole.quantiles.items()})
 
 
 def selections(f):
@@ -62,12 +63,13 @@ def test_every_record_is_the_score_of_its_pairs(folds):
     for (series, step), rows in selections(f):
         for model, values in {"forecast": f.forecast, "naive": f.baselines["naive"]}.items():
             record = find(table, rows="all", series=series, step=step, model=model)
-            some = part(f.pairs(values), rows)
+            some = part(f.pairs(None if model == "forecast" else values), rows)
             assert record["n"] == np.isfinite(some.actual).sum()
             for name in METRICS:
                 metric = METRICS.get(name)()
                 assert record[name] == pytest.approx(metric.score(some), nan_ok=True), (name, series, step)
-                assert record.get(f"{name}_excluded", 0) == record["n"] - metric.count(some)
+                if model == "forecast" or not metric.needs:
+                    assert record.get(f"{name}_excluded", 0) == record["n"] - metric.count(some)
 
 
 def test_zeros_left_out_of_mape_are_counted():
@@ -97,6 +99,29 @@ def test_no_folds_score_nan():
     record = score_table(f, list(METRICS))[0]
     assert record["n"] == 0
     assert all(np.isnan(record[name]) for name in METRICS)
+
+
+def test_folds_and_rows_keep_their_quantiles():
+    f = make()
+    assert all(np.array_equal(f.take(np.array([7, 3])).quantiles[k], v[[7, 3]]) for k, v in f.quantiles.items())
+    rows = f.by_row()
+    assert all(np.array_equal(rows.quantiles[k][:, 0], v.ravel()) for k, v in f.quantiles.items())
+
+
+def test_metrics_are_those_that_the_forecasts_have_what_they_need_for():
+    def only(*levels):
+        return [replace(make(), quantiles={level: make().forecast for level in levels})]
+
+    assert metrics_for([make()]) == list(METRICS)
+    assert metrics_for(only()) == [name for name in METRICS if not METRICS.get(name).needs]
+    assert metrics_for(only(0.5, 0.9)) == [name for name in METRICS if METRICS.get(name).needs != "interval"]
+    assert metrics_for(only(), ["rmse", "mae"]) == ["rmse", "mae"]
+    with pytest.raises(UsageError, match=r"--metric wql: there are no quantiles.*--quantiles"):
+        metrics_for(only(), ["mae", "wql"])
+    with pytest.raises(UsageError, match=r"--metric width: no central interval lies between the levels 0\.5, 0\.9"):
+        metrics_for(only(0.5, 0.9), ["width"])
+    with pytest.raises(UsageError, match="did you mean 'rmse'"):
+        metrics_for([make()], ["rsme"])
 
 
 def test_unknown_metric():

@@ -86,7 +86,7 @@ def test_feedback_of_the_target_is_one_step_ahead_and_says_so() -> None:
     forecaster, columns = trained(model_options={"feedback": "target"}), record(120, 1)
     frame = frame_of(forecaster, columns)
     made = simulate(forecaster, frame)
-    one = forecaster.forecast(frame, np.arange(LAGS - 1, 119), 1)[1][:, 0, 0]
+    one = forecaster.forecast(frame, np.arange(LAGS - 1, 119), 1).point[:, 0, 0]
     np.testing.assert_allclose(made.forecasts[0].forecast[0], one, rtol=1e-6)
     assert made.forecasts[0].open_loop is None
     assert "no free run" in made.warnings[0]
@@ -196,7 +196,7 @@ def test_a_network_that_is_no_loop_is_fed_back_from_outside() -> None:
     columns = record(120, 1)
     frame = read_frame(forecaster, read([pa.table(columns)], options), options)[0]
     (f,) = simulate(forecaster, frame, warmup=10).forecasts
-    _, want = forecaster.forecast(frame, np.array([9]), 110)
+    want = forecaster.forecast(frame, np.array([9]), 110).point
     np.testing.assert_allclose(f.forecast[0], want[0, :, 0], rtol=1e-6)
     assert f.open_loop is not None
     np.testing.assert_allclose(f.open_loop[0, 0], f.forecast[0, 0], rtol=1e-6)

@@ -11,6 +11,7 @@ from typing import Any
 _PUBLIC = {
     "Forecaster": "tsforecast.forecaster",
     "TSForecastError": "tsforecast.errors",
+    "compare": "tsforecast.api",
     "evaluate": "tsforecast.api",
     "load": "tsforecast.api",
     "predict": "tsforecast.api",
@@ -18,7 +19,7 @@ _PUBLIC = {
     "train": "tsforecast.api",
 }
 
-__all__ = ["Forecaster", "TSForecastError", "evaluate", "load", "predict", "save", "train"]
+__all__ = ["Forecaster", "TSForecastError", "compare", "evaluate", "load", "predict", "save", "train"]
 
 
 def __getattr__(name: str) -> Any:

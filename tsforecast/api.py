@@ -1,4 +1,4 @@
-"""The Python face: the same five acts as the command line, with data frames in and out."""
+"""The Python face: the same acts as the command line, with data frames in and out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tsforecast.artifact import Artifact, Fingerprint
 from tsforecast.artifact import load as load_artifact
 from tsforecast.artifact import save as save_artifact
+from tsforecast.comparison import Comparison
 from tsforecast.config import Layer, Settings, make, resolve
 from tsforecast.data.clock import SECONDS, parse_time
 from tsforecast.data.read import read
@@ -16,10 +17,11 @@ from tsforecast.domains import find_domain
 from tsforecast.evaluation import Evaluation
 from tsforecast.evaluation import evaluate as score
 from tsforecast.fitting import fit
-from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
+from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions
 from tsforecast.prediction import predict as forecast
 from tsforecast.prediction import read_frame, read_future
 from tsforecast.preparation import prepare
+from tsforecast.ranking import Ranking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,15 +113,47 @@ def evaluate(artifact: Artifact, data: Source, *, metrics: Sequence[str] = (), *
         artifact: From :func:`train` or :func:`load`.
         data: History and the rows to score.
         metrics: Registered names; all by default.
-        **options: ``horizon``, ``stride``, ``n_windows``, ``in_sample``, ``simulate``, ``warmup`` and the options of
-            reading.
+        **options: ``horizon``, ``stride``, ``n_windows``, ``in_sample``, ``simulate``, ``warmup``, ``adaptive`` and the
+            options of reading.
     """
-    names = ("horizon", "stride", "n_windows", "in_sample", "simulate", "warmup")
+    names = ("horizon", "stride", "n_windows", "in_sample", "simulate", "warmup", "adaptive")
     span = {k: options.pop(k) for k in names if k in options}
     forecaster, read_options = artifact.forecaster, make(ReadOptions, options)
     table = read(_sources(data), read_options, columns=forecaster.source_columns)
     frame, _ = read_frame(forecaster, table, read_options)
     return score(forecaster, frame, metrics=metrics, **span)
+
+
+def compare(
+    data: Source,
+    target: str | Sequence[str],
+    *,
+    models: str | Sequence[str] = "all",
+    model_options: Mapping[str, Any] | None = None,
+    trainer_options: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Ranking:
+    """Train several models and rank them, with the baselines, on the same test folds; see ``tsforecast compare``.
+
+    Args:
+        data: A data frame with a time column, or a file or several.
+        target: Column or columns to forecast.
+        models: What to compare: names, names with settings (``gru:model.hidden=128``), TOML files, ``all``.
+        model_options: Options of the models that have them.
+        trainer_options: Options of the trainers that have them.
+        **options: Any flag of ``tsforecast compare``: ``time_budget="30s"``, ``metric="rmse"``, ``seeds=3``.
+
+    Returns:
+        The table as ``.to_frame()``, the chosen model as ``.kept``, what may be claimed of it as ``.sentence``.
+
+    Raises:
+        UsageError: An option is wrong.
+        DataError: The data cannot be used.
+        TrainingError: No model could be trained.
+    """
+    top = {"target": target, "models": models, **options}
+    settings = _settings(top, model_options, trainer_options, (*KNOWN, CompareOptions))
+    return Comparison(read(_sources(data), settings.build(ReadOptions)), settings).run()
 
 
 def save(artifact: Artifact, path: str | Path) -> None:
@@ -137,12 +171,15 @@ def load(path: str | Path) -> Artifact:
 
 
 def _settings(
-    top: Mapping[str, Any], model: Mapping[str, Any] | None = None, trainer: Mapping[str, Any] | None = None
+    top: Mapping[str, Any],
+    model: Mapping[str, Any] | None = None,
+    trainer: Mapping[str, Any] | None = None,
+    known: Sequence[type] = KNOWN,
 ) -> Settings:
     layers = [Layer("argument", top, model or {}, trainer or {})]
     if top.get("domain"):
         layers.append(Layer("domain", find_domain(top["domain"]).settings))
-    return resolve(layers, KNOWN)
+    return resolve(layers, known)
 
 
 def _sources(data: Any) -> list[Any]:

@@ -1,8 +1,8 @@
 """The model file: one ``.safetensors`` file, tensors plus one JSON document, no pickle, written atomically.
 
-Layout: the tensors ``param/...``, ``scaler/...``, ``memory/...`` and ``fingerprint/...``; under the metadata key
-``tsforecast`` a JSON document with the format version, the resolved options, the data contract, the training history,
-versions and a SHA-256 checksum of everything else. Loading needs NumPy only.
+Layout: the tensors ``param/...``, ``scaler/...``, ``memory/...``, ``intervals/...`` and ``fingerprint/...``; under the
+metadata key ``tsforecast`` a JSON document with the format version, the resolved options, the data contract, the
+training history, versions and a SHA-256 checksum of everything else. Loading needs NumPy only.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tsforecast.defaults import Shape
 from tsforecast.errors import ModelFileError, UsageError
 from tsforecast.files import write_atomically
 from tsforecast.forecaster import Forecaster
+from tsforecast.intervals import Margins
 from tsforecast.memory import Memory
 from tsforecast.models.base import Inputs
 from tsforecast.models.normalize import roll_out
@@ -109,6 +110,8 @@ def _tensors(forecaster: Forecaster, fingerprint: Fingerprint) -> Tensors:
     tensors |= {f"memory/{name}": getattr(memory, name) for name in ("last_seen", "scale", "slope", "ranges", "blocks")}
     if memory.night is not None:
         tensors["memory/night"] = memory.night.dark
+    if forecaster.margins is not None:
+        tensors |= {f"intervals/{name}": value for name, value in vars(forecaster.margins).items()}
     for field in dataclasses.fields(Inputs):
         tensors[f"fingerprint/{field.name}"] = np.asarray(getattr(fingerprint.inputs, field.name))
     tensors["fingerprint/forecast"] = fingerprint.forecast
@@ -214,7 +217,7 @@ def _unpack(path: Path) -> tuple[Tensors, dict[str, Any]]:
 
 def _forecaster(tensors: Tensors, document: Mapping[str, Any]) -> Forecaster:
     shape = dict(document["shape"])
-    shape |= {name: tuple(shape[name]) for name in ("lag_set", "cycle")}
+    shape |= {name: tuple(shape.get(name, ())) for name in ("lag_set", "cycle", "levels")}
     night = NightTable(tensors["memory/night"]) if "memory/night" in tensors else None
     memory = Memory(
         series=tuple(document["series"]),
@@ -235,7 +238,12 @@ def _forecaster(tensors: Tensors, document: Mapping[str, Any]) -> Forecaster:
         params={k.removeprefix("param/"): v for k, v in tensors.items() if k.startswith("param/")},
         memory=memory,
         history=document["history"],
+        margins=_margins(tensors) if document["options"].get("intervals") == "conformal" else None,
     )
+
+
+def _margins(tensors: Tensors) -> Margins:
+    return Margins(**{field.name: tensors[f"intervals/{field.name}"] for field in dataclasses.fields(Margins)})
 
 
 def _check_shapes(forecaster: Forecaster) -> None:
@@ -250,6 +258,11 @@ def _check_shapes(forecaster: Forecaster) -> None:
     wanted |= {"memory/last_seen": (series,), "memory/scale": (series, targets, 2), "memory/slope": (series, targets)}
     wanted["memory/blocks"] = (len(memory.blocks), 3)
     found |= {f"memory/{name}": getattr(memory, name).shape for name in ("last_seen", "scale", "slope", "blocks")}
+    if forecaster.margins is not None:
+        steps, levels = forecaster.shape.horizon, len(forecaster.options.quantiles)
+        wanted |= dict.fromkeys(("margin", "start"), (steps, targets, levels))
+        wanted |= {"spread": (series, targets), "size": (steps, targets)}
+        found |= {name: value.shape for name, value in vars(forecaster.margins).items()}
     for name in sorted({*wanted, *found}):
         if wanted.get(name) != found.get(name):
             raise ValueError(f"'{name}' has shape {found.get(name)} instead of {wanted.get(name)}")

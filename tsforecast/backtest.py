@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforecast.ahead import Ahead, rows_at
 from tsforecast.data.frame import Frame
 from tsforecast.data.window import positions
 from tsforecast.domains import DOMAINS
-from tsforecast.errors import DataError
-from tsforecast.forecaster import Ahead, Forecaster, rows_at
+from tsforecast.errors import DataError, UsageError
+from tsforecast.forecaster import Forecaster
 from tsforecast.loop import diagnose_one_step, one_step
 from tsforecast.metrics.base import Floats
 from tsforecast.models.base import Inputs
 from tsforecast.models.naive import Drift, Naive, SeasonalNaive
 from tsforecast.ops.numpy_ops import NumpyOps
+from tsforecast.outputs import Made
 from tsforecast.reference import clear_sky_persistence, climatology
 from tsforecast.scores import Forecasts
 from tsforecast.seen import first_new_rows
@@ -45,6 +48,7 @@ def backtest(
     stride: int = 1,
     n_windows: int = 0,
     in_sample: bool = False,
+    adaptive: bool = False,
 ) -> Backtest:
     """Forecast from every cutoff whose horizon lies in the rows after those that training saw.
 
@@ -55,20 +59,24 @@ def backtest(
         stride: Steps between two cutoffs.
         n_windows: Only the last so many cutoffs per series; 0 for all.
         in_sample: Score all rows, also those that training saw.
+        adaptive: Let conformal intervals follow the errors that are known at each cutoff.
 
     Raises:
         DataError: No rows to score.
+        UsageError: Adaptive, and the forecaster has no conformal intervals.
     """
     horizon = horizon or forecaster.shape.horizon
     first = frame.bounds[:-1] if in_sample else first_new_rows(forecaster, frame)
     span = np.arange(len(frame.time)) >= np.repeat(first, np.diff(frame.bounds))
-    cutoffs = _cutoffs(forecaster, frame, first, horizon, stride, n_windows)
+    cutoffs = find_cutoffs(forecaster, frame, first, horizon, stride, n_windows)
     if not len(cutoffs):
         raise _nothing_to_score(forecaster, frame, first, horizon)
-    time, values = forecaster.forecast(frame, cutoffs, horizon)
     rows = Ahead(frame, cutoffs, horizon).rows
+    whole = _adapted(forecaster, frame, cutoffs, rows) if adaptive else forecaster.forecast(frame, cutoffs, horizon)
+    time, values = whole.time, whole.point
     history = frame.bounds[1:] if in_sample else first  # in sample the baselines of the domain may see all rows, too
     made = assemble(forecaster, frame, cutoffs, history, time, rows, values)
+    made = _with_quantiles(made, forecaster.options.quantiles, whole)
     if forecaster.network.free_running:
         ahead = one_step(forecaster, frame, np.unique(rows[rows >= 0]))
         made = with_open_loop(made, ahead, rows)
@@ -81,6 +89,34 @@ def backtest(
     known = np.flatnonzero(observed & span)
     covered = len(np.intersect1d(known, rows[rows >= 0]))
     return Backtest(made, covered, len(known) - covered)
+
+
+def _adapted(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64], rows: NDArray[np.int64]) -> Made:
+    """Forecast from (K,) cutoffs; the margins of each series follow what is known of (K, H) rows at each cutoff.
+
+    Raises:
+        UsageError: There are no margins to begin with.
+    """
+    if forecaster.margins is None:
+        raise UsageError(
+            "--adaptive moves conformal intervals, and this model has none", hint="train it with --intervals conformal"
+        )
+    made = forecaster.outputs(frame, cutoffs, rows.shape[1])
+    left, distance = forecaster.residuals(frame, rows, made), forecaster.distances(made)
+    margins, levels = np.empty_like(distance), forecaster.options.quantiles
+    place, series = positions(frame)[cutoffs], frame.series_of(cutoffs)
+    for s in np.unique(series):
+        own = series == s
+        margins[own] = forecaster.margins.adapted(left[own], distance[own], place[own], made.known[own][:1], levels)
+    return forecaster.finish(made, margins)
+
+
+def _with_quantiles(made: tuple[Forecasts, ...], levels: Sequence[float], whole: Made) -> tuple[Forecasts, ...]:
+    """Add the quantiles of each target, in ascending order of the level."""
+    places = sorted(range(len(levels)), key=lambda i: levels[i])
+    return tuple(
+        replace(f, quantiles={levels[i]: whole.quantiles[..., t, i] for i in places}) for t, f in enumerate(made)
+    )
 
 
 def assemble(
@@ -117,10 +153,10 @@ def with_open_loop(made: tuple[Forecasts, ...], ahead: Floats, rows: NDArray[np.
     return tuple(replace(f, open_loop=spread[..., t]) for t, f in enumerate(made))
 
 
-def _cutoffs(
+def find_cutoffs(
     forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], horizon: int, stride: int, n_windows: int
 ) -> NDArray[np.int64]:
-    """Return the last known rows of all folds: lags complete, whole horizon inside the series."""
+    """Return the last known rows of all folds from the (S,) ``first`` on: lags complete, horizon inside the series."""
     parts, place = [], positions(frame)
     for s, end in enumerate(frame.ends(forecaster.targets)):
         rows = np.arange(max(int(first[s]) - 1, int(frame.bounds[s])), end, dtype=np.int64)
@@ -133,10 +169,7 @@ def _cutoffs(
         ahead = Ahead(frame, rows, horizon).rows
         known = np.asarray(np.isfinite(frame.values[:, targets + past :]).all(axis=1))
         rows = rows[((ahead >= 0) & known[ahead]).all(axis=1)]
-    if n_windows:
-        series = frame.series_of(rows)
-        rows = np.concatenate([rows[series == s][-n_windows:] for s in range(len(frame.series))])
-    return rows
+    return frame.last_of_each(rows, n_windows) if n_windows else rows
 
 
 def _nothing_to_score(forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], horizon: int) -> DataError:

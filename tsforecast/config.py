@@ -1,4 +1,6 @@
-"""How a setting is declared and found: flag > ``TSFORECAST_*`` > ``--config`` > ``tsforecast.toml`` > default.
+"""How a setting is declared and found.
+
+Flag > ``TSFORECAST_*`` > ``--config`` > ``--recipe`` > ``tsforecast.toml`` > default.
 
 Every option is written once, as a field of a frozen dataclass made with :func:`option`: its default, its help and its
 choices live there, and the command line, the TOML keys, ``--print-config`` and the reference pages are derived from it.
@@ -241,8 +243,14 @@ def resolve(layers: Sequence[Layer], known: Sequence[type]) -> Settings:
     return Settings(top, parts["model"], parts["trainer"], origins)
 
 
-def toml_layer(path: Path) -> Layer:
+def toml_layer(path: Path, origin: str = "") -> Layer:
     """Read a TOML file of options; ``[model]`` and ``[trainer]`` may carry a ``name`` beside their options.
+
+    What a ``[recipe]`` table says about the file is no option.
+
+    Args:
+        path: The file.
+        origin: How to call it where a setting's origin is told; its path by default.
 
     Raises:
         UsageError: The file is missing or is not TOML.
@@ -253,6 +261,8 @@ def toml_layer(path: Path) -> Layer:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint="check the path after --config") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from None
+    if isinstance(document.get("recipe"), dict):
+        del document["recipe"]
     sections: dict[str, dict[str, Any]] = {}
     for name in ("model", "trainer"):
         if isinstance(document.get(name), dict):
@@ -260,7 +270,7 @@ def toml_layer(path: Path) -> Layer:
             if "name" in sections[name]:
                 document[name] = sections[name].pop("name")
     top = {name.replace("-", "_"): value for name, value in document.items()}
-    return Layer(str(path), top, sections.get("model", {}), sections.get("trainer", {}))
+    return Layer(origin or str(path), top, sections.get("model", {}), sections.get("trainer", {}))
 
 
 def environment_layer(environment: Mapping[str, str] | None = None) -> Layer:

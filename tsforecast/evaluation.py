@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from tsforecast.backtest import backtest
+from tsforecast.calibration import Calibration, calibrate
 from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
 from tsforecast.errors import UsageError
@@ -14,8 +16,9 @@ from tsforecast.forecast_files import join_files
 from tsforecast.forecaster import Forecaster
 from tsforecast.loop import cost_of_closing, drift_of_run
 from tsforecast.options import ReadOptions
+from tsforecast.prediction import caveat_of_quantiles
 from tsforecast.registry import METRICS
-from tsforecast.scores import Forecasts, score_table
+from tsforecast.scores import Forecasts, metrics_for, score_table
 from tsforecast.seen import is_another_record
 from tsforecast.simulation import Simulation, verdict_of_run
 from tsforecast.simulation import simulate as run_freely
@@ -40,6 +43,11 @@ class Evaluation:
     notes: list[str]
     warnings: list[str] = field(default_factory=list)
 
+    @cached_property
+    def calibrations(self) -> list[Calibration]:
+        """Whether the quantile forecasts are honest: one per target that has them."""
+        return [found for f in self.forecasts if (found := calibrate(f))]
+
 
 def evaluate(
     forecaster: Forecaster,
@@ -52,23 +60,26 @@ def evaluate(
     in_sample: bool = False,
     simulate: bool = False,
     warmup: int = 0,
+    adaptive: bool = False,
 ) -> Evaluation:
     """Score a forecaster on the rows after those it has seen, by rolling origin or in simulation.
 
     Args:
         forecaster: Fitted.
         frame: Series with those rows; earlier rows serve as lags.
-        metrics: Registered names; all by default.
+        metrics: Registered names; all by default, those of quantiles where there are any.
         horizon: Steps; the forecaster's own by default.
         stride: Steps between two cutoffs.
         n_windows: Only the last so many cutoffs per series; 0 for all.
         in_sample: Score all rows, also those that training saw.
         simulate: Run freely over the whole record instead, from its inputs and its first outputs.
         warmup: Rows whose outputs a simulation knows; the lags by default.
+        adaptive: Let conformal intervals follow the errors that are known at each cutoff.
 
     Raises:
         DataError: Nothing to score.
-        UsageError: Unknown metric, or options of the one way of scoring with the other.
+        UsageError: Unknown metric, one that needs quantiles where there are none, or options of the one way of scoring
+            with the other.
     """
     for name in metrics:
         METRICS.check(name)
@@ -77,17 +88,19 @@ def evaluate(
         notes.append("training saw none of these rows: another record, scored as a whole")
     random_walk = forecaster.options.domain == "stock"
     if simulate:
-        if horizon or stride > 1 or n_windows:
+        if horizon or stride > 1 or n_windows or adaptive:
             raise UsageError(
-                "a simulation is one run over the whole record, without horizon, stride and windows",
-                hint="leave --horizon, --stride and --n-windows away, or --simulate",
+                "a simulation is one run over the whole record, without horizon, stride, windows and intervals",
+                hint="leave --horizon, --stride, --n-windows and --adaptive away, or --simulate",
             )
         made = run_freely(forecaster, frame, warmup=warmup, in_sample=in_sample)
         drifts = filter(None, (drift_of_run(forecaster, f) for f in made.forecasts))
         return _simulation(replace(made, warnings=[*made.warnings, *drifts]), metrics, notes)
     if warmup:
         raise UsageError("--warmup is for a simulation", hint="add --simulate, or leave it away")
-    folds = backtest(forecaster, frame, horizon=horizon, stride=stride, n_windows=n_windows, in_sample=in_sample)
+    span = {"horizon": horizon, "stride": stride, "n_windows": n_windows}
+    folds = backtest(forecaster, frame, in_sample=in_sample, adaptive=adaptive, **span)
+    notes += filter(None, [caveat_of_quantiles(forecaster, horizon)])
     if folds.unscored and not n_windows:
         why = "no complete lags before them" + (", or left out by the stride" if stride > 1 else "")
         notes.append(f"{folds.unscored} of {folds.scored + folds.unscored} rows have no forecast ({why})")
@@ -99,7 +112,8 @@ def evaluate(
 
 def _simulation(made: Simulation, metrics: Sequence[str], notes: list[str]) -> Evaluation:
     """Score the rows of all runs alike: steps of a run are no steps of a horizon, and there are too many of them."""
-    records = [record for f in made.forecasts for record in score_table(f.by_row(), list(metrics) or list(METRICS))]
+    chosen = metrics_for(made.forecasts, metrics)
+    records = [record for f in made.forecasts for record in score_table(f.by_row(), chosen)]
     left = [f"{f.target}, one step ahead: {f.diagnosis.sentence}" for f in made.forecasts if f.diagnosis]
     return Evaluation(
         forecasts=made.forecasts,
@@ -125,13 +139,13 @@ def evaluate_files(
         forecast: Time, id if any, ``<target>_forecast``, perhaps ``cutoff``.
         actual: Time, id if any, ``<target>``.
         read_options: How both are written.
-        metrics: Registered names; all by default.
+        metrics: Registered names; all by default, those of quantiles where there are any.
         targets: Only these.
         series_id: Id column; a text column that both files share by default.
 
     Raises:
         DataError: No target in common, or no timestamp in common.
-        UsageError: Unknown metric.
+        UsageError: Unknown metric, or one that needs quantiles where there are none.
     """
     for name in metrics:
         METRICS.check(name)
@@ -140,7 +154,7 @@ def evaluate_files(
 
 
 def _evaluation(made: tuple[Forecasts, ...], metrics: Sequence[str], random_walk: bool, notes: list[str]) -> Evaluation:
-    chosen = list(metrics) or list(METRICS)
+    chosen = metrics_for(made, metrics)
     records = [record for f in made for record in score_table(f, chosen)]
     verdicts = [judge(f, random_walk=random_walk) for f in made]
     if random_walk:

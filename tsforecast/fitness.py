@@ -40,8 +40,9 @@ def make_fitness(name: str, forecaster: Forecaster, frame: Frame) -> Fitness:
     @np.errstate(all="ignore")
     def fitness(scaled: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float64]:
         rows = starts[:, None] + lags + np.arange(scaled.shape[-2])
-        values = forecaster.to_units(scaled, frame.time[rows])
-        scale = forecaster.memory.scale[frame.series_of(starts)]
+        series = frame.series_of(starts)
+        values = forecaster.to_units(scaled, frame.time[rows], forecaster.scaler.of(series))
+        scale = forecaster.memory.scale[series]
         scores = [
             score(
                 pairs(
@@ -71,6 +72,8 @@ def by_metric(name: str) -> Score:
         hint = f"{did_you_mean(name, ['loss', *METRICS])} (a table of costs is a file that ends in .csv)"
         raise UsageError(f"trainer.fitness={name}: not known", hint=hint)
     metric: Metric = METRICS.get(name)()
+    if metric.needs:
+        raise UsageError(f"trainer.fitness={name}: scores quantiles", hint="choose a metric of point forecasts: mae")
 
     def score(of: Pairs) -> NDArray[np.float64]:
         terms = metric.terms(of)

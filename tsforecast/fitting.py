@@ -13,13 +13,20 @@ from typing import Any
 import numpy as np
 
 from tsforecast import checkpoint as checkpoints
+from tsforecast import shrinkage
+from tsforecast.ahead import Ahead
 from tsforecast.checkpoint import Checkpoint
+from tsforecast.data.window import positions
 from tsforecast.durations import seconds
 from tsforecast.errors import TrainingError
 from tsforecast.forecaster import Forecaster
+from tsforecast.intervals import Margins, calibrate
 from tsforecast.models.base import FloatArray
 from tsforecast.preparation import Task
+from tsforecast.shrinkage import Shrinkage
+from tsforecast.start import initial, is_solved
 from tsforecast.trainers.base import Progress
+from tsforecast.trainers.objective import VALID_WINDOWS
 
 CHECKPOINT_SECONDS = 10.0
 DIVERGED = 1e4  # times the loss of repeating the last value: a loss this large will not come back
@@ -30,10 +37,19 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How training ended: ``finished``, ``patience``, ``time budget`` or ``interrupted``."""
+    """A fitted forecaster and how its training ended.
+
+    Attributes:
+        forecaster: With the best parameters.
+        ended: ``finished``, ``patience``, ``time budget`` or ``interrupted``.
+        shrinkage: How far its forecasts are drawn towards a baseline; None where that was not asked.
+        notes: What the user may want to know of it.
+    """
 
     forecaster: Forecaster
     ended: str
+    shrinkage: Shrinkage | None = None
+    notes: tuple[str, ...] = ()
 
 
 def fit(
@@ -41,7 +57,8 @@ def fit(
 ) -> Outcome:
     """Train until done, until patience or the time budget ends, or until interrupted; keep the best parameters.
 
-    With ``--refit`` those of a second training on train and valid together take their place.
+    With ``--refit`` those of a second training on train and valid together take their place. The forecast is drawn
+    towards a baseline as far as the validation windows advise, by what the first training learned.
 
     Args:
         task: From :func:`prepare`.
@@ -54,29 +71,60 @@ def fit(
         TrainingError: The loss is no longer finite, or beyond all reason; or the refit has diverged.
         UsageError: ``resume`` without a checkpoint of the same run.
     """
+    if task.trainer.uses_torch:
+        _load_optimizers()
     run = _Run(task, checkpoint)
     if resume and checkpoint is not None:
         run.reached = checkpoints.load(checkpoint, task.signature)
     ended = run.loop(on_progress or (lambda _: None))
-    params = run.reached.best
-    if task.forecaster.options.refit and ended != "interrupted":
-        again = _refit(task, run.reached.history)
+    history, notes = run.history, run.notes
+    fitted = replace(task.forecaster, params=run.reached.best, history=history)
+    if not history:
+        return Outcome(fitted, ended)
+    with _threads(task):
+        found = shrinkage.measure(task, run.reached.best)
+    fitted = found.applied(fitted) if found else fitted
+    fitted = replace(fitted, margins=measure_margins(task, fitted))
+    if fitted.options.refit and ended != "interrupted":
+        again = refit(task, history)
         if again is None:
             run.save()
             ended = "interrupted"
-        params = again or params
-    return Outcome(replace(task.forecaster, params=params, history=tuple(run.reached.history)), ended)
+        fitted = replace(fitted, params={**fitted.params, **(again or {})})
+    notes += [found.note] if found and found.note else []
+    return Outcome(fitted, ended, found, tuple(notes))
 
 
-def _refit(task: Task, history: Sequence[Mapping[str, float]]) -> Mapping[str, FloatArray] | None:
+def measure_margins(task: Task, forecaster: Forecaster) -> Margins | None:
+    """Return what conformal intervals add to a forecast, measured on the validation windows; None without them.
+
+    With ``--refit`` these are the margins of the first training, as the second one has seen the rows.
+    """
+    frame, starts = task.frame, task.objective.valid
+    if forecaster.options.intervals != "conformal":
+        return None
+    if len(starts) > VALID_WINDOWS:
+        starts = starts[np.linspace(0, len(starts) - 1, VALID_WINDOWS).round().astype(np.int64)]
+    cutoffs, horizon = starts + forecaster.shape.lags - 1, forecaster.shape.horizon
+    made = forecaster.outputs(frame, cutoffs, horizon)
+    left = forecaster.residuals(frame, Ahead(frame, cutoffs, horizon).rows, made)
+    place, series = positions(frame)[cutoffs], frame.series_of(cutoffs)
+    levels = forecaster.options.quantiles
+    return calibrate(left, forecaster.distances(made), place, series, len(frame.series), levels)
+
+
+def refit(task: Task, history: Sequence[Mapping[str, float]]) -> Mapping[str, FloatArray] | None:
     """Train from the same start on train and valid together, for as many steps as were best; None when interrupted.
 
-    The trainer is told that its budget ends with those steps, so that a falling learning rate has fallen by then.
+    Where no step was better than the start, the start is solved again. The trainer is told that its budget ends with
+    those steps, so that a falling learning rate has fallen by then.
 
     Raises:
         TrainingError: Training diverged.
     """
     best = min(history, key=lambda record: record["valid_loss"])["step"]
+    if best == 0:
+        return initial(task.forecaster, task.whole)
     trainer = type(task.trainer)(task.trainer.config)
     with _threads(task):
         stream = trainer.fit(task.whole, dict(task.forecaster.params), seed=task.forecaster.options.seed)
@@ -100,6 +148,24 @@ class _Run:
         self.reached = Checkpoint(task.signature, {}, {}, [], 0)
         fitness = task.objective.fitness is not None  # of any sign and size: only what is not finite has diverged
         self.limit = math.inf if fitness else DIVERGED * (task.naive_loss() or 1.0)
+        self.start = math.inf  # validation loss of parameters that are worth something before training
+
+    @property
+    def history(self) -> tuple[Mapping[str, float], ...]:
+        """The steps; before them the start, if none of them was better."""
+        history = self.reached.history
+        if not history or not math.isfinite(self.start) or self.start > min(step["valid_loss"] for step in history):
+            return tuple(history)
+        objective = self.task.objective
+        train_loss = objective.loss_over(self.reached.best, objective.train, objective.block)
+        start = Progress(0, train_loss, self.start, is_best=True, seconds=0.0)
+        return start.record(), *({**record, "is_best": False} for record in history)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user may want to know of the run."""
+        kept = any(record["step"] == 0 for record in self.history)
+        return ["no step was better than the start, a ridge regression: it is kept"] if kept else []
 
     def loop(self, on_progress: OnProgress) -> str:
         """Consume the trainer; return why it ended."""
@@ -109,6 +175,8 @@ class _Run:
         earlier, sitting = history[-1]["seconds"] if history else 0.0, len(history)
         began = written - earlier
         with _threads(self.task):
+            if is_solved(self.task.forecaster, self.task.objective):
+                self.start = self.task.objective.valid_loss(self.task.native(self.task.forecaster.params))
             stream = trainer.fit(
                 self.task.objective,
                 dict(self.task.forecaster.params),
@@ -150,11 +218,12 @@ class _Run:
                 hint=_remedy(self.task.forecaster.trainer_options),
             )
         before, trainer = self.reached, self.task.trainer
+        best = before.best or (self.task.forecaster.params if math.isfinite(self.start) else {})
         # one assignment: an interrupt finds the step before or this one, never half of each
         self.reached = Checkpoint(
             signature=before.signature,
             trainer=trainer.state(),
-            best=trainer.params if progress.is_best or not before.best else before.best,
+            best=trainer.params if (progress.is_best and progress.valid_loss < self.start) or not best else best,
             history=[*before.history, progress.record()],
             waiting=0 if progress.is_best else before.waiting + 1,
         )
@@ -172,6 +241,13 @@ def _send(stream: Any, spent: float) -> Progress | None:
     except StopIteration:
         return None
     return progress
+
+
+def _load_optimizers() -> None:
+    """Load what torch loads with its first optimizer, seconds of a cold start, before the clock of a budget runs."""
+    import torch
+
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 
 
 @contextmanager

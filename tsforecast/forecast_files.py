@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforecast.ahead import rows_at
 from tsforecast.data.build import Schema, build
 from tsforecast.data.clock import SECONDS, STEP, Clock, find_clock
 from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
 from tsforecast.data.timestyle import MINUTE
 from tsforecast.errors import DataError, UsageError
-from tsforecast.forecaster import rows_at
 from tsforecast.metrics.base import Floats
 from tsforecast.options import ReadOptions
 from tsforecast.scores import Forecasts
@@ -49,12 +50,13 @@ def join_files(
 ) -> tuple[Forecasts, ...]:
     """Pair every forecast row with the actual row of the same series and time.
 
-    Every column ``<target>_forecast`` is taken. Forecasts from several cutoffs carry a ``cutoff`` column; without one,
-    each series is one fold whose cutoff lies just before its first forecast row. The baselines start from the last
-    actual row up to the cutoff and count steps of the actual file's grid.
+    Every column ``<target>_forecast`` is taken, with quantiles ``<target>_q0.1``, ... beside it. Forecasts from several
+    cutoffs carry a ``cutoff`` column; without one, each series is one fold whose cutoff lies just before its first
+    forecast row. The baselines start from the last actual row up to the cutoff and count steps of the actual file's
+    grid.
 
     Args:
-        forecast: Time, id if any, ``<target>_forecast``, perhaps ``cutoff``.
+        forecast: Time, id if any, ``<target>_forecast``, perhaps ``<target>_q...`` and ``cutoff``.
         actual: Time, id if any, ``<target>``.
         read_options: How both are written.
         targets: Only these.
@@ -72,13 +74,26 @@ def join_files(
     schema = Schema(target=names, series_id=identifier, no_time=read_options.rows_are_steps)
     known = build(actual, schema, read_options)[0]
     folds = _folds(forecast, time, identifier, known, read_options)
-    made = tuple(_pair(known, folds, forecast.numbers(f"{name}{SUFFIX}"), t) for t, name in enumerate(names))
+    made = tuple(
+        replace(
+            _pair(known, folds, forecast.numbers(f"{name}{SUFFIX}"), t), quantiles=_quantiles(forecast, name, folds)
+        )
+        for t, name in enumerate(names)
+    )
     if not any(np.isfinite(f.actual).any() for f in made):
         raise DataError(
             "no forecast row has an actual value: the files share no timestamp",
             hint="forecast from an earlier row with `predict --at TIME`, or give newer actual data",
         )
     return made
+
+
+def _quantiles(forecast: Table, target: str, folds: _Folds) -> dict[float, Floats]:
+    """Return the level, ascending, and the (K, H) values of every column of a target's quantiles."""
+    column = re.compile(re.escape(target) + r"_q(0?\.\d+)")
+    found = {float(match[1]): name for name in forecast.columns if (match := column.fullmatch(name))}
+    numbers = {level: forecast.numbers(found[level]).astype(np.float64) for level in sorted(found) if level > 0}
+    return {level: _taken(values, folds.forecast) for level, values in numbers.items()}
 
 
 def _times(forecast: Table, read_options: ReadOptions) -> tuple[Clock, NDArray[np.int64]]:

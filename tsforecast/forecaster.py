@@ -10,23 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.config import make
+from tsforecast.ahead import Ahead
 from tsforecast.data.build import Schema, calendar_values
 from tsforecast.data.clock import Clock
 from tsforecast.data.frame import Frame
 from tsforecast.data.freq import Freq
 from tsforecast.data.scale import Scaler, transform, untransform
-from tsforecast.data.window import Tables, WindowIndex, positions, tables
+from tsforecast.data.window import Tables, WindowIndex, tables
 from tsforecast.defaults import Shape
 from tsforecast.errors import DataError
+from tsforecast.intervals import Margins
 from tsforecast.memory import Memory
-from tsforecast.models.base import Dims, FloatArray, Inputs, Network, make_network
-from tsforecast.models.channels import Independent, single_channel
-from tsforecast.models.cycle import Cycled
-from tsforecast.models.normalize import Normalized, roll_out
+from tsforecast.models.base import Dims, FloatArray, Inputs, Network
+from tsforecast.models.normalize import roll_out
+from tsforecast.networks import build_network
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.options import FitOptions
-from tsforecast.registry import MODELS
+from tsforecast.outputs import Made, Outputs
+
+Floating = NDArray[np.floating[Any]]
 
 CHUNK = 1024  # windows per forward pass
 
@@ -47,6 +49,7 @@ class Forecaster:
         params: Parameters of the normalised network.
         memory: What is known of the training rows.
         history: One record per training step.
+        margins: What conformal intervals add to the forecast, if ``--intervals`` asked for it.
     """
 
     options: FitOptions
@@ -61,6 +64,7 @@ class Forecaster:
     params: Mapping[str, FloatArray]
     memory: Memory
     history: Sequence[Mapping[str, float]] = field(default=())
+    margins: Margins | None = None
 
     @property
     def targets(self) -> int:
@@ -80,7 +84,7 @@ class Forecaster:
     @cached_property
     def network(self) -> Network:
         """The network inside its window normalisation."""
-        return build_network(self.options, self.model_options, self.dims)
+        return build_network(self.options, self.model_options, self.dims, self.shape.base)
 
     @property
     def dims(self) -> Dims:
@@ -95,19 +99,31 @@ class Forecaster:
             static=len(self.static_scaler.center),
             season_length=self.shape.season_length,
             lag_set=self.shape.lag_set,
-            levels=self.levels,
+            levels=self.shape.levels,
             cycle=self.shape.cycle,
+            series=len(self.memory.series),
         )
 
-    @property
-    def levels(self) -> tuple[float, ...]:
-        """Quantile levels that the network itself forecasts, ascending, 0.5 among them; empty for a point forecast."""
-        return tuple(sorted({*self.options.quantiles, 0.5})) if self.options.quantiles else ()
+    def scaler_of(self, frame: Frame, cutoffs: NDArray[np.int64] | None = None) -> Scaler:
+        """Return the scaler of the series of a frame, one for each if each has its own.
 
-    def tables(self, frame: Frame) -> Tables:
-        """Return the frame's columns transformed, scaled and sorted by role."""
+        A series that training has not seen is measured on its own rows: up to the first of its cutoffs (K,) if there
+        are any, so that no forecast knows what comes after it.
+        """
+        if not self.scaler.per_series:
+            return self.scaler
+        until = frame.bounds[1:].copy()
+        if cutoffs is not None:
+            np.minimum.at(until, frame.series_of(cutoffs), cutoffs + 1)
+        known = (np.arange(len(frame.time)) < np.repeat(until, np.diff(frame.bounds))) & ~frame.peeks
+        values = transformed(frame, self.options.transform, self.targets)
+        return self.scaler.adapted(self._known(frame), values, self.options.scaler, frame.bounds, known, self.targets)
+
+    def tables(self, frame: Frame, scaler: Scaler | None = None) -> Tables:
+        """Return the frame's columns transformed, scaled (by its own scaler unless one is given) and sorted by role."""
         targets, past, _ = self.columns
-        values = self.scaler.apply(transformed(frame, self.options.transform, targets))
+        values = transformed(frame, self.options.transform, targets)
+        values = (scaler or self.scaler_of(frame)).apply_each(values, np.diff(frame.bounds))
         static = self.static_scaler.apply(frame.static)
         return tables(frame, values, static, targets, past, period=self.shape.period, known=self._known(frame))
 
@@ -133,8 +149,65 @@ class Forecaster:
         *,
         future: Frame | None = None,
         since: NDArray[np.int64] | None = None,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Forecast what follows given rows.
+    ) -> Made:
+        """Forecast what follows given rows, in the units of the data; arguments as in :meth:`outputs`."""
+        return self.finish(self.outputs(frame, cutoffs, horizon, future=future, since=since))
+
+    def finish(self, made: Outputs, margins: NDArray[np.float64] | None = None) -> Made:
+        """Return outputs in the units of the data, the quantiles with their margins added and in order.
+
+        Args:
+            made: From :meth:`outputs`.
+            margins: (K, H, T, n), in scaled units; those that were measured in training, if any, by default.
+        """
+        levels, middle = self.options.quantiles, made.values[..., self.dims.middle]
+        base = middle[..., None] + self.distances(made)
+        if margins is None and self.margins is not None:
+            margins = self.margins.at(made.known, middle.shape[1])
+        if margins is not None:
+            base = base + margins
+        rank = np.argsort(np.argsort(levels))  # the lowest value belongs to the lowest level, wherever it stands
+        ordered = np.moveaxis(np.sort(base, axis=-1)[..., rank], -1, 0) if levels else base.transpose(3, 0, 1, 2)
+        point = self.to_units(middle, made.time, made.scaler)
+        quantiles = self.to_units(ordered, made.time, made.scaler)
+        return Made(made.time, point, np.moveaxis(quantiles, 0, -1))
+
+    def distances(self, made: Outputs) -> NDArray[np.float64]:
+        """Return (K, H, T, n) output of each requested level minus point; 0 for those that the network has not."""
+        own, middle = self.shape.levels, self.dims.middle
+        places = [own.index(level) if level in own else middle for level in self.options.quantiles]
+        values = made.values.astype(np.float64)
+        return np.asarray(values[..., places] - values[..., middle, None])
+
+    def residuals(self, frame: Frame, rows: NDArray[np.int64], made: Outputs) -> NDArray[np.float64]:
+        """Return actual minus point (K, H, T) in scaled units.
+
+        NaN where the actual is not known, and by night, when nothing is left to chance.
+
+        Args:
+            frame: The series.
+            rows: (K, H) rows of the forecasts' times; -1 for none.
+            made: The outputs.
+        """
+        observed = np.stack([frame.observed(t) for t in range(self.targets)], axis=1)
+        actual = transform(observed.astype(np.float32), self.options.transform, self.schema.target_columns)[rows]
+        scaled = made.scaler.columns(slice(0, self.targets)).apply(actual).astype(np.float64)
+        hidden = rows < 0
+        if self.memory.night is not None:
+            hidden = hidden | self.memory.night.at(made.time)
+        scaled[hidden] = np.nan
+        return np.asarray(scaled - made.values[..., self.dims.middle])
+
+    def outputs(
+        self,
+        frame: Frame,
+        cutoffs: NDArray[np.int64],
+        horizon: int,
+        *,
+        future: Frame | None = None,
+        since: NDArray[np.int64] | None = None,
+    ) -> Outputs:
+        """Return what the network says about what follows given rows.
 
         Args:
             frame: The series, built with this forecaster's schema.
@@ -144,21 +217,20 @@ class Forecaster:
             since: (K,) first rows that may be looked at. Lags before them see that row, and the mean that future
                 covariates have over the horizon: a neutral guess at what drove the system to where it was.
 
-        Returns:
-            Times (K, horizon) and forecasts (K, horizon, T) in the units of the data.
-
         Raises:
             DataError: Future covariates are not known far enough.
         """
         block = 1 if self.network.free_running else self.network.block
         ahead = Ahead(frame, cutoffs, -(-horizon // block) * block)  # the last block is computed whole, then cut off
         time = ahead.time()
-        covariates = self._future_covariates(frame, ahead, time, future, horizon)
+        self._check_series(frame, ahead.series)
+        scaler = self.scaler_of(frame, cutoffs)
+        covariates = self._future_covariates(frame, ahead, time, future, horizon, scaler.of(ahead.series))
         time = time[:, :horizon]
-        scaled = self.tables(frame)
+        scaled = self.tables(frame, scaler)
         lags = np.arange(1 - self.shape.lags, 1)
         first_known = np.zeros(len(cutoffs), np.int64) if since is None else since
-        out = np.empty((len(cutoffs), horizon, self.targets), dtype=np.float32)
+        out = np.empty((len(cutoffs), horizon, self.targets, self.dims.quantiles), dtype=np.float32)
         for first in range(0, len(cutoffs), CHUNK):
             part = slice(first, first + CHUNK)
             last = scaled.cut(cutoffs[part], np.arange(1), np.arange(0))
@@ -171,12 +243,15 @@ class Forecaster:
             inputs = Inputs(**last).replace(
                 past_target=scaled.target[rows], past_covariates=behind, future_covariates=covariates[part]
             )
-            out[part] = roll_out(NumpyOps(), self.network, dict(self.params), inputs, horizon)[..., 0]
-        return time, self.to_units(out, time)
+            out[part] = roll_out(NumpyOps(), self.network, dict(self.params), inputs, horizon)
+        return Outputs(time, out, self._known(frame)[ahead.series], scaler.of(ahead.series))
 
-    def to_units(self, scaled: FloatArray, time: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Undo scaling and transform of (..., K, H, T) at times (K, H), then keep to what is physically possible."""
-        values = untransform(self.scaler.invert(scaled, slice(0, self.targets)), self.options.transform)
+    def to_units(self, scaled: Floating, time: NDArray[np.int64], scaler: Scaler) -> NDArray[np.float64]:
+        """Undo scaling and transform of (..., K, H, T) at times (K, H), then keep to what is physically possible.
+
+        The scaler is that of the K rows' series: ``scaler_of(frame).of(series)``.
+        """
+        values = untransform(scaler.invert(scaled, slice(0, self.targets)), self.options.transform)
         high = min((x for x in (self.options.cap, self.options.rated) if x is not None), default=None)
         if self.options.floor is not None or high is not None:
             values = np.clip(values, self.options.floor, high)
@@ -185,7 +260,7 @@ class Forecaster:
         return values
 
     def _future_covariates(
-        self, frame: Frame, ahead: Ahead, time: NDArray[np.int64], future: Frame | None, needed: int
+        self, frame: Frame, ahead: Ahead, time: NDArray[np.int64], future: Frame | None, needed: int, scaler: Scaler
     ) -> NDArray[np.float32]:
         """Return scaled future covariates (K, H, F): from rows of the frame, from ``future``, or from the clock.
 
@@ -208,8 +283,16 @@ class Forecaster:
             for step in range(needed, values.shape[1]):
                 unknown = ~np.isfinite(values[:, step])
                 values[:, step][unknown] = values[:, step - 1][unknown]
-        own = Scaler(self.scaler.center[targets + past :], self.scaler.spread[targets + past :])
-        return own.apply(values)
+        return scaler.columns(slice(targets + past, None)).apply(values)
+
+    def _check_series(self, frame: Frame, series: NDArray[np.int64]) -> None:
+        new = np.unique(series[self._known(frame)[series] < 0])
+        if len(new) and self.options.local:
+            more = f" (and {len(new) - 1} more)" if len(new) > 1 else ""
+            raise DataError(
+                f"series '{frame.series[new[0]]}'{more} is new: the model has one network per series of its training",
+                hint="leave it out, or train one network for all series, without --local",
+            )
 
     def _check_known(self, frame: Frame, ahead: Ahead, time: NDArray[np.int64], values: NDArray[np.float32]) -> None:
         missing = np.argwhere(~np.isfinite(values))
@@ -230,57 +313,6 @@ class Forecaster:
         return " ".join(str(cell[0]) for cell in cells)
 
 
-class Ahead:
-    """The grid positions after given rows: which rows of the frame lie there, and at what times.
-
-    Args:
-        frame: The series.
-        cutoffs: (K,) row numbers.
-        horizon: H.
-    """
-
-    def __init__(self, frame: Frame, cutoffs: NDArray[np.int64], horizon: int) -> None:
-        self.frame, self.cutoffs, self.horizon = frame, cutoffs, horizon
-        self.series = frame.series_of(cutoffs)
-
-    @cached_property
-    def rows(self) -> NDArray[np.int64]:
-        """(K, H) row of the frame at each step ahead; -1 where the frame has none (a gap, or past its end)."""
-        return rows_at(self.frame, self.cutoffs, np.arange(1, self.horizon + 1))
-
-    def time(self) -> NDArray[np.int64]:
-        """(K, H) times ahead."""
-        frame, freq = self.frame, self.frame.freq
-        origin = frame.time[self.cutoffs]
-        if freq.kind == "fixed":
-            return origin[:, None] + freq.step * np.arange(1, self.horizon + 1)
-        out = np.where(self.rows >= 0, frame.time[self.rows], 0)
-        for k in np.flatnonzero((self.rows < 0).any(axis=1)):
-            out[k] = self._continued(self.rows[k], out[k], int(origin[k]))
-        return out
-
-    def _continued(self, rows: NDArray[np.int64], time: NDArray[np.int64], origin: int) -> NDArray[np.int64]:
-        """Fill in the times after the last known row of one fold."""
-        known = int((rows >= 0).argmin()) if (rows < 0).any() else len(rows)
-        last = int(time[known - 1]) if known else origin
-        return np.concatenate((time[:known], self.frame.freq.after(last, len(rows) - known)))
-
-
-def rows_at(frame: Frame, origins: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (K, n) rows that lie given numbers of steps from (K,) rows on the time grid; -1 where there is none."""
-    place = positions(frame)
-    series = frame.series_of(origins)
-    out = np.full((len(origins), len(steps)), -1, dtype=np.int64)
-    for s in np.unique(series):
-        chosen = np.flatnonzero(series == s)
-        first, last = frame.bounds[s], frame.bounds[s + 1]
-        own = place[first:last]
-        wanted = place[origins[chosen]][:, None] + steps
-        found = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
-        out[chosen] = np.where(own[found] == wanted, first + found, -1)
-    return out
-
-
 def _fill_from(
     future: Frame,
     names: Sequence[str],
@@ -299,21 +331,6 @@ def _fill_from(
         found = np.minimum(np.searchsorted(own, time[k]), len(own) - 1)
         hit = own[found] == time[k]
         values[k, hit] = future.values[first + found[hit]][:, : values.shape[2]]
-
-
-def build_network(options: FitOptions, model_options: Mapping[str, Any], dims: Dims) -> Network:
-    """Return the network that options describe, inside its window normalisation."""
-    cls = MODELS.get(options.model)
-    config = make(cls.Config, model_options, "model")
-    mixed = options.channels == "mixed" or (cls.mixes and not options.channels)
-    if dims.targets > 1 and not mixed:
-        single = make_network(options.model, config, single_channel(dims, options.embedding))
-        network: Network = Independent(single, dims, options.embedding)
-    else:
-        network = make_network(options.model, config, dims)
-    if dims.cycle:
-        network = Cycled(network)
-    return Normalized(network, options.normalize)
 
 
 def transformed(frame: Frame, kind: str, targets: int) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ def one_step(forecaster: Forecaster, frame: Frame, rows: NDArray[np.int64]) -> F
     cutoffs = rows[known & ~frame.breaks[rows]] - 1
     cutoffs = cutoffs[forecaster.complete(frame, cutoffs)]
     if len(cutoffs):
-        out[cutoffs + 1] = forecaster.forecast(frame, cutoffs, 1)[1][:, 0]
+        out[cutoffs + 1] = forecaster.forecast(frame, cutoffs, 1).point[:, 0]
     return out
 
 

@@ -64,25 +64,32 @@ def remember(frame: Frame, cut: Split, options: FitOptions, shape: Shape, target
 
 def _seasonal_differences(frame: Frame, cut: Split, season: int, targets: int) -> NDArray[np.float64]:
     """Return (S, T, 2) mean absolute and mean squared difference one season apart (Hyndman & Koehler 2006)."""
-    place = positions(frame)
-    known_targets = np.stack([frame.observed(t) for t in range(targets)], axis=1)
-    scale = np.full((len(frame.series), targets, 2), np.nan)
-    for s, (first, last) in enumerate(zip(cut.start, cut.test, strict=True)):
-        known = known_targets[first:last]
-        spaced = place[first + season : last] - place[first : max(last - season, first)] == season
-        change = np.abs(known[season:] - known[: len(spaced)])[spaced]
-        scale[s] = np.stack([_reduce(np.mean, change), _reduce(np.mean, change**2)], axis=1)
-    return scale
+    place, series = positions(frame), frame.series_of(np.arange(len(frame.time)))
+    known = np.stack([frame.observed(t) for t in range(targets)], axis=1)
+    change = np.abs(known[season:] - known[:-season])
+    spaced = (place[season:] - place[:-season] == season) & (series[season:] == series[:-season])
+    spaced &= cut.rows(cut.start, cut.test)[season:]
+    rows = change[spaced], series[season:][spaced], len(frame.series)
+    return np.stack([_mean_of_series(*rows), _mean_of_series(rows[0] ** 2, *rows[1:])], axis=2)
 
 
 def _mean_steps(frame: Frame, cut: Split, targets: int) -> NDArray[np.float64]:
     """Return (S, T) mean change from one row to the next before the test part; 0 when nothing is known."""
-    slopes = np.zeros((len(frame.series), targets))
-    known_targets = np.stack([frame.observed(t) for t in range(targets)], axis=1)
-    for s, (first, last) in enumerate(zip(cut.start, cut.test, strict=True)):
-        change = np.diff(known_targets[first:last], axis=0)[~frame.breaks[first + 1 : last]]
-        slopes[s] = np.nan_to_num(_reduce(np.mean, change))
-    return slopes
+    known = np.stack([frame.observed(t) for t in range(targets)], axis=1)
+    follows = np.flatnonzero(cut.rows(cut.start, cut.test) & ~frame.breaks)
+    change = known[follows] - known[follows - 1]
+    return np.nan_to_num(_mean_of_series(change, frame.series_of(follows), len(frame.series)))
+
+
+def _mean_of_series(values: NDArray[np.float64], series: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """Return (S, T) means of the known values (n, T) of each of ``count`` series; NaN where there is none."""
+    means = np.full((count, values.shape[1]), np.nan)
+    for t, column in enumerate(values.T):
+        known = np.isfinite(column)
+        numbers = np.bincount(series[known], minlength=count)
+        sums = np.bincount(series[known], weights=column[known], minlength=count)
+        np.divide(sums, numbers, out=means[:, t], where=numbers > 0)
+    return means
 
 
 def _reduce(how: Callable[..., Any], values: NDArray[Any]) -> NDArray[np.float64]:

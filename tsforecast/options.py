@@ -115,7 +115,9 @@ class FitOptions(DomainOptions):
     lags: str = option(
         "", "Past steps the network sees: a number, or a set such as 1:24,168.", short="L", group="Model", tune=_lags
     )
-    season_length: int = option(0, "Steps per season; from the frequency by default.", low=0, group="Model")
+    season_length: int = option(
+        0, "Steps per season; the strongest season found in the data by default.", low=0, group="Model"
+    )
     model: str = option(
         "gru",
         "Architecture; `tsforecast models` lists them.",
@@ -132,6 +134,13 @@ class FitOptions(DomainOptions):
         choices=("standard", "robust", "minmax", "none"),
         group="Model",
         tune=("robust", "minmax"),
+    )
+    scale_by: str = option(
+        "",
+        "Scale each column over all series, or each series by its own training rows; by default series if they are of "
+        "different orders of magnitude. A series that training has not seen is scaled by its own known rows.",
+        choices=("", "column", "series"),
+        group="Model",
     )
     normalize: str = option(
         "last",
@@ -155,14 +164,29 @@ class FitOptions(DomainOptions):
     embedding: int = option(
         0, "Learned numbers that tell series, and independent channels, apart; 0: none.", low=0, group="Model"
     )
+    local: bool = option(
+        False, "One small network per series, all trained as one batch; it knows only these series.", group="Model"
+    )
     ensemble: int = option(
         1, "Networks trained together from different starts, averaged in one model file.", low=1, group="Model"
     )
     loss: str = option(
         "mae", "What training minimises, in scaled units.", choices=("mae", "mse", "huber"), group="Model"
     )
+    emphasis: str = option(
+        "even",
+        "Which steps of the horizon training minds most: all alike, or the near ones.",
+        choices=("even", "near"),
+        group="Model",
+    )
     quantiles: tuple[float, ...] = option(
         (), "Quantile levels to forecast beside the point: 0.1,0.9.", low=0.0005, high=0.9995, group="Model"
+    )
+    intervals: str = option(
+        "network",
+        "Where --quantiles come from: the network alone, or conformal, measured on the validation rows, for any model.",
+        choices=("network", "conformal"),
+        group="Model",
     )
     transform: str = option(
         "none",
@@ -179,6 +203,12 @@ class FitOptions(DomainOptions):
     refit: bool = option(
         False,
         "Then train once more, on train and valid together, for as many steps as were best; beyond --time-budget.",
+        group="Training",
+    )
+    shrink: str = option(
+        "auto",
+        "After training, draw the forecast towards naive or seasonal naive as far as the validation windows advise.",
+        choices=("auto", "none"),
         group="Training",
     )
     seed: int = option(0, "Seed of everything random.", low=0, group="Training")
@@ -209,3 +239,21 @@ class TuneOptions:
         0, "Training steps per candidate; 5 by default, no limit by default with --trial-budget.", low=0
     )
     trial_budget: str = option("", "Training time per candidate: 5s, 1m; --time-budget is for the whole search.")
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What to compare, on which folds, by which score."""
+
+    models: tuple[str, ...] = option(
+        ("all",),
+        "Models, each perhaps with settings: gru,lstm:model.hidden=128; recipes; TOML files of `tune`; all.",
+    )
+    metric: tuple[str, ...] = option(("mae",), "Metrics; the first one ranks.")
+    test: str = option(
+        "0.2", "Rows to rank on, which nobody trains on: a fraction, a number of rows, or the date they start at."
+    )
+    seeds: int = option(1, "Trainings of each model, from different seeds; scores are their means.", low=1)
+    stride: int = option(1, "Steps between two cutoffs.", low=1)
+    n_windows: int = option(0, "Only the last N cutoffs of every series.", low=0)
+    min_skill: float | None = option(None, "Exit with 1 if the chosen model's skill over the best baseline is lower.")

@@ -27,6 +27,8 @@ class Prediction:
         cutoffs: (K,) rows of the frame.
         time: (K, H).
         values: (K, H, T) in data units.
+        quantiles: (K, H, T, n), likewise.
+        levels: n quantile levels, in the order of their columns.
         series_id: Name of the id column; empty when there is none.
         targets: T names.
     """
@@ -35,37 +37,67 @@ class Prediction:
     cutoffs: NDArray[np.int64]
     time: NDArray[np.int64]
     values: NDArray[np.float64]
+    quantiles: NDArray[np.float64]
+    levels: tuple[float, ...]
     series_id: str
     targets: tuple[str, ...]
 
     def columns(self, clock: Clock, include_history: int = 0) -> dict[str, Any]:
-        """Return the table to print: time, id, ``<target>_forecast``; history rows carry ``<target>`` instead."""
-        blocks = [self._series_block(k, include_history) for k in range(len(self.cutoffs))]
+        """Return the table to print: time, id, then of each target ``<target>_forecast`` and ``<target>_q0.1``, ...
+
+        History rows carry ``<target>`` instead.
+        """
+        series = self._series()
+        blocks = [self._series_block(k, int(s), include_history) for k, s in enumerate(series)]
         time = np.concatenate([b[0] for b in blocks])
-        names = np.repeat([self.frame.series[s] for s in self._series()], [len(b[0]) for b in blocks])
+        names = np.repeat([self.frame.series[s] for s in series], [len(b[0]) for b in blocks])
         out: dict[str, Any] = dict(clock.write(time))
         if self.series_id:
             out[self.series_id] = names.tolist()
         for t, target in enumerate(self.targets):
             if include_history:
                 out[target] = np.concatenate([b[1][:, t] for b in blocks])
-            out[f"{target}_forecast"] = np.concatenate([b[2][:, t] for b in blocks])
+            for i, name in enumerate(self._forecast_columns(target)):
+                out[name] = np.concatenate([b[2][:, t, i] for b in blocks])
         return out
+
+    @property
+    def numbers(self) -> list[str]:
+        """Columns of the table that hold values of a target."""
+        return [name for target in self.targets for name in (target, *self._forecast_columns(target))]
+
+    def _forecast_columns(self, target: str) -> tuple[str, ...]:
+        return (f"{target}_forecast", *(quantile_column(target, level) for level in self.levels))
 
     def _series(self) -> NDArray[np.int64]:
         return self.frame.series_of(self.cutoffs)
 
-    def _series_block(self, k: int, history: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Return times (n,), actual values (n, T) and forecasts (n, T) of one series."""
-        cutoff, s = int(self.cutoffs[k]), int(self._series()[k])
+    def _series_block(self, k: int, s: int, history: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Return times (n,), actual values (n, T) and forecasts (n, T, 1 + quantiles) of one series."""
+        cutoff = int(self.cutoffs[k])
         first = max(int(self.frame.bounds[s]), cutoff + 1 - history)
         known = self.frame.values[first : cutoff + 1, : len(self.targets)]
         hollow = np.full_like(self.values[k], np.nan)
+        made = np.concatenate((self.values[k][..., None], self.quantiles[k]), axis=-1)
         return (
             np.concatenate((self.frame.time[first : cutoff + 1], self.time[k])),
             np.concatenate((known, hollow)),
-            np.concatenate((np.full(known.shape, np.nan), self.values[k])),
+            np.concatenate((np.full((*known.shape, made.shape[-1]), np.nan), made)),
         )
+
+
+def caveat_of_quantiles(forecaster: Forecaster, horizon: int) -> str:
+    """Say what quantiles are worth beyond the horizon of training; empty where there is nothing to say."""
+    last = forecaster.shape.horizon
+    if horizon <= last or not forecaster.options.quantiles:
+        return ""
+    what = f"keep the margins of step {last}" if forecaster.margins else "do not know the errors of what is fed back"
+    return f"beyond step {last} the quantiles {what}: they are too narrow there"
+
+
+def quantile_column(target: str, level: float) -> str:
+    """Return the name of the column of a quantile: ``power_q0.1``."""
+    return f"{target}_q{level:g}"
 
 
 def predict(
@@ -85,8 +117,17 @@ def predict(
     """
     cutoffs = _last_rows(forecaster, frame, at)
     _check_lags(forecaster, frame, cutoffs)
-    time, values = forecaster.forecast(frame, cutoffs, horizon or forecaster.shape.horizon, future=future)
-    return Prediction(frame, cutoffs, time, values, forecaster.schema.series_id, forecaster.schema.target_columns)
+    made = forecaster.forecast(frame, cutoffs, horizon or forecaster.shape.horizon, future=future)
+    return Prediction(
+        frame=frame,
+        cutoffs=cutoffs,
+        time=made.time,
+        values=made.point,
+        quantiles=made.quantiles,
+        levels=forecaster.options.quantiles,
+        series_id=forecaster.schema.series_id,
+        targets=forecaster.schema.target_columns,
+    )
 
 
 def read_frame(

@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforecast.checks import check_fit, check_values
 from tsforecast.config import make
 from tsforecast.data.build import Schema, build
 from tsforecast.data.clock import parse_time
 from tsforecast.data.frame import Frame
-from tsforecast.data.scale import Scaler
+from tsforecast.data.scale import Scaler, choose_scaler
 from tsforecast.data.split import Split, split
 from tsforecast.data.table import Table
 from tsforecast.data.window import WindowIndex
-from tsforecast.defaults import choose_shape
+from tsforecast.defaults import choose_shape, explain, look
 from tsforecast.errors import DataError, UsageError
 from tsforecast.fitness import make_fitness
 from tsforecast.forecaster import Forecaster, transformed
+from tsforecast.intervals import blind, check_windows, resolve
 from tsforecast.memory import remember
 from tsforecast.models.base import FloatArray, Inputs
 from tsforecast.models.channels import Independent
@@ -32,10 +34,13 @@ from tsforecast.models.normalize import roll_out
 from tsforecast.ops.base import Array, Ops
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 from tsforecast.registry import MODELS, TRAINERS
+from tsforecast.start import initial
 from tsforecast.trainers.base import Trainer
 from tsforecast.trainers.objective import Fitness, Objective
 
 FEW_WINDOWS = 30
+
+Laid = tuple[Frame, Schema, Split, list[str]]
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Task:
         trainer: What minimises it.
         notes: Things decided on the way that the user may want to know.
         signature: Fingerprint of data and options.
+        frame: The rows of train and valid.
     """
 
     forecaster: Forecaster
@@ -57,6 +63,7 @@ class Task:
     trainer: Trainer
     notes: list[str]
     signature: str
+    frame: Frame
 
     @property
     def steps(self) -> int | None:
@@ -73,9 +80,17 @@ class Task:
         window = objective.tables.cut(np.minimum(newest, max(last, 0)), lags, ahead)
         return Inputs(**{name: np.nan_to_num(array) for name, array in window.items()})
 
+    def native(self, params: Mapping[str, FloatArray]) -> Mapping[str, Array]:
+        """Return parameters as arrays of the trainer's back end, where forecasts are fastest."""
+        if not self.trainer.uses_torch:
+            return params
+        import torch
+
+        return {name: torch.from_numpy(np.array(value)).to(self.objective.device) for name, value in params.items()}
+
     def naive_loss(self) -> float:
         """Return the validation loss of repeating the last value, for comparison."""
-        naive = Naive(None, self.forecaster.dims)
+        naive = Naive(None, replace(self.forecaster.dims, levels=()))
 
         def repeat(ops: Ops, _: Any, batch: Any, horizon: int) -> Array:
             return roll_out(ops, naive, {}, Inputs(**batch), horizon)
@@ -90,6 +105,8 @@ def prepare(
     options: FitOptions,
     model_settings: Mapping[str, Any] | None = None,
     trainer_settings: Mapping[str, Any] | None = None,
+    *,
+    laid: Laid | None = None,
 ) -> Task:
     """Turn a table and options into a task, with every check made.
 
@@ -100,25 +117,65 @@ def prepare(
         options: What to train.
         model_settings: Options of the model that differ from its defaults.
         trainer_settings: Options of the trainer, likewise.
+        laid: What :func:`lay_out` returned for this table, these columns and transform, and this test part, if known.
 
     Raises:
         UsageError: Options that are wrong or do not fit together.
         DataError: Data that cannot be used.
     """
-    frame, schema, cut, notes = lay_out(table, columns, read_options, options)
+    frame, schema, cut, notes = laid or lay_out(table, columns, read_options, options)
+    notes = list(notes)
+    forecaster = _unfitted(frame, schema, cut, options, notes, model_settings, trainer_settings)
+    options, trainer_options = forecaster.options, forecaster.trainer_options
+    trainer_class = TRAINERS.get(options.trainer)
+    objective = _objective(forecaster, frame, cut, notes)
+    whole = replace(objective, train=_whole(forecaster, frame, cut), valid=objective.valid[:0])
+    forecaster = replace(forecaster, params=initial(forecaster, objective))
+    check_fit(forecaster, objective, trainer_class)
+    check_windows(options, len(objective.valid))
+    notes += filter(None, [blind(options, objective.levels, objective.block, objective.horizon)])
+    trainer = trainer_class(make(trainer_class.Config, trainer_options, "trainer"))
+    trainer.check(forecaster.params)
+    task = Task(forecaster, objective, whole, trainer, notes, _signature(forecaster, objective), frame)
+    if objective.fitness is not None and not np.isfinite(task.naive_loss()):
+        what = f"trainer.fitness={trainer_options['fitness']} has no value for these rows"
+        raise UsageError(what, hint="minimise another metric, for example mae")
+    return task
+
+
+def _unfitted(
+    frame: Frame,
+    schema: Schema,
+    cut: Split,
+    options: FitOptions,
+    notes: list[str],
+    model_settings: Mapping[str, Any] | None,
+    trainer_settings: Mapping[str, Any] | None,
+) -> Forecaster:
+    """Return a forecaster without parameters: every option resolved, scalers and memory measured; note the choices."""
     targets = len(schema.target_columns)
-    shape = choose_shape(options, frame, int((cut.valid - cut.start).max()))
+    seasons = look(options, frame, cut)
+    columns_of = (targets, len(schema.past_columns), len(schema.future_columns))
+    shape = choose_shape(options, frame, cut, columns_of, seasons)
+    notes += filter(None, [explain(options, shape, seasons)])
     model_options, trainer_name, trainer_options = _procedures(options, model_settings, trainer_settings)
     trainer_class = TRAINERS.get(trainer_name)
     options = replace(
         options,
         horizon=shape.horizon,
         season_length=shape.season_length,
+        cycle=",".join(map(str, shape.cycle)) or "none",
         trainer=trainer_name,
         patience=options.patience or trainer_class.patience,
     )
-    train = cut.train_rows & ~frame.peeks
-    forecaster = Forecaster(
+    options, levels = resolve(options, trainer_class.point_only, notes)
+    shape = replace(shape, levels=levels)
+    values, train = transformed(frame, options.transform, targets), cut.train_rows & ~frame.peeks
+    scaler = choose_scaler(values, frame.bounds, train, targets, options.scaler, options.scale_by)
+    if scaler.per_series and not options.scale_by:
+        notes.append("series differ by orders of magnitude: each is scaled by itself (--scale-by column: all together)")
+    options = replace(options, scale_by="series" if scaler.per_series else "column")
+    return Forecaster(
         options=options,
         model_options=model_options,
         trainer_options=trainer_options,
@@ -126,27 +183,14 @@ def prepare(
         schema=schema,
         freq=frame.freq,
         clock=frame.clock,
-        scaler=Scaler.fit(transformed(frame, options.transform, targets)[train], options.scaler),
+        scaler=scaler,
         static_scaler=Scaler.fit(frame.static, options.scaler),
         params={},
         memory=remember(frame, cut, options, shape, targets),
     )
-    objective = _objective(forecaster, frame, cut, notes)
-    whole = replace(objective, train=_whole(forecaster, frame, cut), valid=objective.valid[:0])
-    forecaster = replace(forecaster, params=_initial(forecaster, objective))
-    _check_fit(forecaster, objective, trainer_class.needs)
-    trainer = trainer_class(make(trainer_class.Config, trainer_options, "trainer"))
-    trainer.check(forecaster.params)
-    task = Task(forecaster, objective, whole, trainer, notes, _signature(forecaster, objective))
-    if objective.fitness is not None and not np.isfinite(task.naive_loss()):
-        what = f"trainer.fitness={trainer_options['fitness']} has no value for these rows"
-        raise UsageError(what, hint="minimise another metric, for example mae")
-    return task
 
 
-def lay_out(
-    table: Table, columns: ColumnOptions, read_options: ReadOptions, options: FitOptions
-) -> tuple[Frame, Schema, Split, list[str]]:
+def lay_out(table: Table, columns: ColumnOptions, read_options: ReadOptions, options: FitOptions) -> Laid:
     """Return the rows of train and valid (those of test are gone), their columns, where they part, and notes.
 
     Raises:
@@ -157,60 +201,12 @@ def lay_out(
         raise UsageError("no target column", hint=f"name one with --target; the data has {', '.join(table.columns)}")
     frame, schema, notes = build(table, Schema.of(columns, read_options), read_options)
     targets = len(schema.target_columns)
-    _check_values(table, frame, targets, options)
+    check_values(table, frame, targets, options)
     frame = _until(frame, frame.ends(targets))
     frame, cut = _without_test(
         frame, split(frame, options.valid, options.test, lambda text: parse_time(text, frame.clock))
     )
     return frame, schema, cut, notes
-
-
-def _check_values(table: Table, frame: Frame, targets: int, options: FitOptions) -> None:
-    """Refuse columns without a value, logarithms of what has none, and nights where there are none.
-
-    Raises:
-        DataError: A column holds nothing, or a target is not positive under ``--transform log``.
-        UsageError: The options of the domain do not fit the data.
-    """
-    for c, name in enumerate(frame.columns):
-        if not np.isfinite(frame.values[:, c]).any():
-            what = "it cannot be forecast" if c < targets else "leave it out"
-            raise DataError(f"{table.name}: column '{name}' holds no value", hint=f"{what}; or is --null too wide?")
-    if options.transform == "log":
-        bad = np.argwhere(frame.values[:, :targets] <= 0)
-        if len(bad):
-            row, c = int(bad[0, 0]), int(bad[0, 1])
-            where, value = table.where(int(frame.rows[row])), frame.values[row, c]
-            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-            what = f"{where}: column '{frame.columns[c]}': {value:g} has no logarithm{more}"
-            raise DataError(what, hint="use --transform none, or another --domain")
-    if (options.lat is None) != (options.lon is None):
-        raise UsageError("--lat and --lon are only a place together", hint="give both, or neither")
-    if options.night == "auto" and not frame.clock.columns:
-        raise UsageError("there is no night without a clock", hint="use --night none, or data with a time column")
-    if options.night == "auto" and targets > 1:
-        raise UsageError("--night auto is for one target", hint="train one model per target, or use --night none")
-
-
-def _check_fit(forecaster: Forecaster, objective: Objective, needs: str) -> None:
-    """Refuse a trainer that cannot train this model, and lags that this model would not read as they were meant.
-
-    Raises:
-        UsageError: They do not fit together.
-    """
-    options, shape = forecaster.options, forecaster.shape
-    if len(shape.lag_set) < shape.lags and not MODELS.get(options.model).reads_lag_set:
-        hint = f"use -m narx, or --lags {shape.lags} for all of them"
-        raise UsageError(f"--lags {options.lags}: model '{options.model}' reads every lag up to the last", hint=hint)
-    usual = MODELS.get(options.model).trainer
-    hint = f"leave --trainer away: the one for '{options.model}' is '{usual}'"
-    if needs == "design" and objective.linear is None:
-        raise UsageError(f"trainer '{options.trainer}' needs a model that is linear in its parameters", hint=hint)
-    if options.refit and not needs:
-        what = f"--refit: model '{options.model}' is not trained"
-        raise UsageError(what, hint="leave --refit away: baselines are measured on the training rows")
-    if needs == "parameters" and not forecaster.params:
-        raise UsageError(f"model '{options.model}' has no parameters for trainer '{options.trainer}'", hint=hint)
 
 
 def _until(frame: Frame, ends: NDArray[np.int64]) -> Frame:
@@ -271,9 +267,13 @@ def _objective(forecaster: Forecaster, frame: Frame, cut: Split, notes: list[str
         block=network.block,
         horizon=shape.horizon,
         loss=options.loss,
+        levels=shape.levels,
+        emphasis=options.emphasis,
         forecast=lambda ops, params, batch, horizon: roll_out(ops, network, dict(params), Inputs(**batch), horizon),
         linear=_linear(network),
         teachable=network.teachable,
+        local=options.local,
+        members=options.ensemble,
         fitness=_fitness(forecaster, frame),
         device=_device(options),
     )
@@ -322,15 +322,6 @@ def _device(options: FitOptions) -> str:
     if options.device == "cuda":
         raise UsageError("--device cuda: no CUDA device is available", hint="use --device auto")
     return "cpu"
-
-
-def _initial(forecaster: Forecaster, objective: Objective) -> dict[str, FloatArray]:
-    """Return the parameters to start from; those of the drift model are measured instead of drawn."""
-    if forecaster.options.model == "drift":
-        starts = objective.train + objective.lags - 1
-        change = objective.tables.target[starts + 1] - objective.tables.target[starts]
-        return {"slope": change.mean(axis=0, dtype=np.float64).astype(np.float32)}
-    return forecaster.network.init(np.random.default_rng(forecaster.options.seed))
 
 
 def _signature(forecaster: Forecaster, objective: Objective) -> str:

@@ -104,6 +104,12 @@ METRICS = Registry(
         "fit": "tsforecast.metrics.point:Fit",
         "bias": "tsforecast.metrics.point:Bias",
         "directional_accuracy": "tsforecast.metrics.direction:DirectionalAccuracy",
+        "pinball": "tsforecast.metrics.quantile:Pinball",
+        "wql": "tsforecast.metrics.quantile:WQL",
+        "crps": "tsforecast.metrics.quantile:CRPS",
+        "coverage": "tsforecast.metrics.quantile:Coverage",
+        "width": "tsforecast.metrics.quantile:Width",
+        "msis": "tsforecast.metrics.quantile:MSIS",
     },
 )
 
@@ -111,6 +117,8 @@ PLOTS = Registry(
     "plot",
     {
         "forecasts": "tsforecast.plots.forecasts:draw",
+        "fan": "tsforecast.plots.fan:draw",
+        "calibration": "tsforecast.plots.calibration:draw",
         "horizon": "tsforecast.plots.horizon:draw",
         "residuals": "tsforecast.plots.residuals:draw",
         "correlations": "tsforecast.plots.correlations:draw",
@@ -135,12 +143,14 @@ COMMANDS = Registry(
     {
         "train": "tsforecast.cli.train:train",
         "tune": "tsforecast.cli.tune:tune",
+        "compare": "tsforecast.cli.compare:compare",
         "predict": "tsforecast.cli.predict:predict",
         "evaluate": "tsforecast.cli.evaluate:evaluate",
         "info": "tsforecast.cli.info:info",
         "models": "tsforecast.cli.catalog:models",
         "trainers": "tsforecast.cli.catalog:trainers",
         "metrics": "tsforecast.cli.catalog:metrics",
+        "recipes": "tsforecast.cli.catalog:recipes",
         "demo": "tsforecast.cli.demo:demo",
     },
 )

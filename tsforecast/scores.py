@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsforecast.diagnosis import Diagnosis
-from tsforecast.metrics.base import Floats, Metric, Pairs, pairs
+from tsforecast.errors import UsageError
+from tsforecast.metrics.base import Floats, Metric, Pairs, central, pairs
 from tsforecast.registry import METRICS
 
 FORECAST, OPEN_LOOP = "forecast", "open_loop"
@@ -42,6 +43,7 @@ class Forecasts:
         open_loop: (K, H) each step forecast one step ahead, from true values, NaN where these are unknown; None for a
             model that feeds nothing back.
         diagnosis: What is left in the residuals one step ahead, where they were diagnosed.
+        quantiles: Level, ascending, to (K, H) quantile forecasts; empty for a point forecast.
     """
 
     target: str
@@ -61,9 +63,13 @@ class Forecasts:
     daylight: NDArray[np.bool_] | None = None
     open_loop: Floats | None = None
     diagnosis: Diagnosis | None = None
+    quantiles: Mapping[float, Floats] = field(default_factory=dict)
 
     def pairs(self, forecast: Floats | None = None) -> Pairs:
-        """Return the (K, H) pairs of the actuals with ``forecast`` (a baseline, say); with the forecast by default."""
+        """Return the (K, H) pairs of the actuals with ``forecast`` (a baseline, say, which has no quantiles).
+
+        By default with the forecast and its quantiles.
+        """
         return pairs(
             self.actual,
             self.forecast if forecast is None else forecast,
@@ -71,6 +77,7 @@ class Forecasts:
             scale_abs=self.scale[self.series, 0][:, None],
             scale_sq=self.scale[self.series, 1][:, None],
             rated=self.rated,
+            quantiles=self.quantiles if forecast is None else None,
         )
 
     def take(self, folds: NDArray[np.int64]) -> Forecasts:
@@ -86,6 +93,7 @@ class Forecasts:
             baselines={name: values[folds] for name, values in self.baselines.items()},
             daylight=None if self.daylight is None else self.daylight[folds],
             open_loop=None if self.open_loop is None else self.open_loop[folds],
+            quantiles={level: values[folds] for level, values in self.quantiles.items()},
         )
 
     def by_row(self) -> Forecasts:
@@ -106,6 +114,7 @@ class Forecasts:
             baselines={name: column(values) for name, values in self.baselines.items()},
             daylight=None if self.daylight is None else column(self.daylight),
             open_loop=None if self.open_loop is None else column(self.open_loop),
+            quantiles={level: column(values) for level, values in self.quantiles.items()},
         )
 
     def by_day(self) -> Forecasts:
@@ -113,6 +122,35 @@ class Forecasts:
         if self.daylight is None:
             return self
         return replace(self, actual=np.where(self.daylight, self.actual, np.nan), daylight=None)
+
+
+def metrics_for(made: Sequence[Forecasts], names: Sequence[str] = ()) -> list[str]:
+    """Return the metrics to score forecasts with.
+
+    Args:
+        made: The forecasts, one per target.
+        names: Registered names; by default all that have what they need: those of quantiles only where there are any.
+
+    Raises:
+        UsageError: A name is not registered, or asks for quantiles or an interval that the forecasts do not have.
+    """
+    levels = sorted({level for f in made for level in f.quantiles})
+    have = {"": True, "quantiles": bool(levels), "interval": bool(central(levels))}
+    if not names:
+        return [name for name in METRICS if have[METRICS.get(name).needs]]
+    for name in names:
+        if not have[METRICS.get(name).needs]:
+            raise _lacking(name, levels)
+    return list(names)
+
+
+def _lacking(name: str, levels: Sequence[float]) -> UsageError:
+    if not levels:
+        hint = "train with --quantiles 0.05,0.95; --intervals conformal makes them for any model"
+        return UsageError(f"--metric {name}: there are no quantiles to score", hint=hint)
+    given = ", ".join(f"{level:g}" for level in levels)
+    hint = "train with two levels a and 1 - a, such as --quantiles 0.05,0.95"
+    return UsageError(f"--metric {name}: no central interval lies between the levels {given}", hint=hint)
 
 
 def score_table(f: Forecasts, metrics: Sequence[str]) -> list[dict[str, Any]]:
@@ -145,7 +183,7 @@ def _records(f: Forecasts, metrics: Sequence[Metric], rows: str) -> list[dict[st
     groups += [(name, None) for name in f.series_names if several]
     groups += [(None, step) for step in range(1, f.actual.shape[1] + 1)]
     keys = [{"target": f.target, "rows": rows, "series": series, "step": step} for series, step in groups]
-    columns = {name: _scores(f, f.pairs(values), metrics, several) for name, values in _models(f).items()}
+    columns = {name: _scores(f, whole, metrics, several) for name, whole in _models(f).items()}
     return [
         {**key, "model": model, **{name: values[i].item() for name, values in scores.items()}}
         for i, key in enumerate(keys)
@@ -153,9 +191,9 @@ def _records(f: Forecasts, metrics: Sequence[Metric], rows: str) -> list[dict[st
     ]
 
 
-def _models(f: Forecasts) -> dict[str, Floats]:
+def _models(f: Forecasts) -> dict[str, Pairs]:
     opened = {} if f.open_loop is None else {OPEN_LOOP: f.open_loop}
-    return {FORECAST: f.forecast, **opened, **f.baselines}
+    return {FORECAST: f.pairs()} | {name: f.pairs(values) for name, values in {**opened, **f.baselines}.items()}
 
 
 def _scores(f: Forecasts, whole: Pairs, metrics: Sequence[Metric], several: bool) -> dict[str, NDArray[Any]]:
@@ -173,7 +211,8 @@ def _scores(f: Forecasts, whole: Pairs, metrics: Sequence[Metric], several: bool
             used = grouped(count)
             columns[metric.name] = metric.finish(*(grouped(total) / used for total in totals))
             if metric.excludes:
-                columns[f"{metric.name}_excluded"] = n - used
+                idle = metric.needs and not whole.quantiles  # a baseline has no quantiles that it could leave out
+                columns[f"{metric.name}_excluded"] = np.full(len(n), np.nan) if idle else n - used
     return columns
 
 
@@ -203,9 +242,8 @@ def _cells(
 
 
 def _rows(p: Pairs, rows: slice) -> Pairs:
-    return Pairs(
-        p.actual[rows], p.forecast[rows], p.last[rows], p.scale_abs[rows], p.scale_sq[rows], p.normalizer, p.center
-    )
+    cut = {name: getattr(p, name)[rows] for name in ("actual", "forecast", "last", "scale_abs", "scale_sq")}
+    return replace(p, **cut, quantiles={level: values[rows] for level, values in p.quantiles.items()})
 
 
 def _known(terms: tuple[Floats, ...], starts: NDArray[np.intp]) -> tuple[tuple[Floats, ...], NDArray[np.int64]]:

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforecast.ahead import rows_at
 from tsforecast.backtest import assemble, with_open_loop
 from tsforecast.data.frame import Frame
 from tsforecast.data.window import WindowIndex
 from tsforecast.errors import DataError
-from tsforecast.forecaster import Forecaster, rows_at
+from tsforecast.forecaster import Forecaster
 from tsforecast.loop import diagnose_one_step, one_step
 from tsforecast.registry import METRICS
 from tsforecast.scores import Forecasts
@@ -147,8 +148,8 @@ def _run(
     for length in np.unique(steps):
         chosen = np.flatnonzero(steps == length)
         made = forecaster.forecast(frame, runs.cutoffs[chosen], int(length), since=since[chosen])
-        time[chosen, :length], values[chosen, :length] = made
-        time[chosen, length:] = made[0][:, -1:]
+        time[chosen, :length], values[chosen, :length] = made.time, made.point
+        time[chosen, length:] = made.time[:, -1:]
     return time, values
 
 

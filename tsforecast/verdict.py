@@ -130,11 +130,11 @@ def _compare(f: Forecasts, metric: Metric, baseline: Floats) -> Comparison:
     skill = 1 - score / reference if reference > 0 else (0.0 if score == reference else -math.inf)
     with np.errstate(all="ignore"):
         losses = metric.terms(ours)[0], metric.terms(theirs)[0]
-    dm = diebold_mariano(*losses, series=f.series, overlap=_overlap(f))
+    dm = diebold_mariano(*losses, series=f.series, overlap=shared_folds(f))
     return Comparison(reference, math.nan if math.isnan(score) else skill, dm)
 
 
-def _overlap(f: Forecasts) -> int:
+def shared_folds(f: Forecasts) -> int:
     """Return how many later folds begin before the targets of a fold end, at most; folds sorted."""
     borders = np.flatnonzero(np.diff(f.series)) + 1
     most = 0

@@ -1,7 +1,8 @@
-"""Where settings come from: flag > environment > --config > tsforecast.toml > domain preset > default."""
+"""Where settings come from: flag > environment > --config > --recipe > tsforecast.toml > domain preset > default."""
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,34 @@ def test_every_value_says_where_it_comes_from(cli: Cli, csv: Csv, monkeypatch: p
     for line in ('lags = "12"  # own.toml', "seed = 3  # environment", "floor = 0.0  # --domain solar"):
         assert line in text.splitlines()
     assert 'target = ["power"]  # command line' in text.splitlines()
+
+
+def test_what_is_left_open_comes_from_the_data(cli: Cli, csv: Csv) -> None:
+    csv()
+    text = cli(*COMMAND, "--horizon", 3, "--cycle", "auto").out
+    assert "horizon = 3  # command line" in text.splitlines()
+    marked = [line.partition(" = ")[0] for line in text.splitlines() if line.endswith("# from the data")]
+    assert marked == ["lags", "season_length", "scale_by", "cycle"]
+
+
+def test_a_recipe_lies_between_config_and_project_file(cli: Cli, csv: Csv) -> None:
+    csv()
+    Path("tsforecast.toml").write_text("patience = 3\nseed = 4\n")
+    Path("own.toml").write_text("lags = 12\nhorizon = 2\n")
+    made = settings(cli, "--recipe", "many-series", "--config", "own.toml", "-m", "gru")
+    assert (made["lags"], made["seed"], made["scale_by"], made["normalize"]) == ("12", 4, "series", "mean")
+    cli(*COMMAND, "--recipe", "many-serie").refused(2, "unknown recipe 'many-serie'", "did you mean 'many-series'")
+
+
+def test_recipes_are_listed_and_printed_as_files_for_config(cli: Cli, csv: Csv) -> None:
+    listed = cli("recipes").out
+    assert "cycle-linear" in listed
+    assert "CycleNet" in listed
+    Path("own.toml").write_text(cli("recipes", "cycle-linear").out)
+    printed = cli("train", csv(), "-t", "power", "--config", "own.toml", "--lags", 24, "-H", 2, "--print-config").out
+    assert tomllib.loads(printed)["model"]["form"] == "linear"
+    entries = json.loads(cli("recipes", "--json").out)
+    assert {"name", "summary", "source", "measured", "options", "model", "trainer"} == set(entries[0])
 
 
 def test_a_printed_configuration_reads_back_the_same(cli: Cli, csv: Csv) -> None:

@@ -51,7 +51,7 @@ def test_solar_is_judged_by_day_and_against_clear_sky_persistence(
 
 
 def test_wind_keeps_between_zero_and_the_rated_power(cli: Cli, field: Callable[..., tuple[Path, Path]]) -> None:
-    model, data = field("wind", "--rated", 300)
+    model, data = field("wind", "--rated", 300, "--shrink", "none")
     command = ["evaluate", model, data, "--metric", "rmse,nrmse", "--json", "--backtest", "bt.csv"]
     plain = json.loads(cli(*command).out)["scores"][0]
     made = [float(row["wind_power_forecast"]) for row in csv_rows(Path("bt.csv").read_text())]

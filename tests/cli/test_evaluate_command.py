@@ -146,6 +146,61 @@ def test_plots_of_several_targets_are_named_after_them(cli: Cli, csv: Csv, train
     assert sorted(path.name for path in Path().glob("*.svg")) == ["horizon-power.svg", "horizon-wind.svg"]
 
 
+# --------------------------------------------------------------------------------------------------------- quantiles
+
+OF_QUANTILES = ["pinball", "wql", "crps", "coverage", "width", "msis"]
+
+
+@pytest.fixture
+def probabilistic(csv: Csv, trained: Train) -> Path:
+    return trained(csv(), "--test", TEST, "--quantiles", "0.1,0.9", "--intervals", "conformal", name="q.safetensors")
+
+
+def test_quantiles_are_scored_and_their_honesty_is_told(cli: Cli, probabilistic: Path) -> None:
+    done = cli("evaluate", probabilistic, "data.csv", "--backtest", "bt.csv")
+    forecast, naive = done.rows()[:2]
+    assert [name for name in forecast if name in OF_QUANTILES] == OF_QUANTILES
+    assert {naive[name] for name in OF_QUANTILES} == {""}
+    made = csv_rows(Path("bt.csv").read_text())
+    assert list(made[0])[-3:] == ["power_forecast", "power_q0.1", "power_q0.9"]
+    low, actual, high = (np.array([float(row[f"power{end}"]) for row in made]) for end in ("_q0.1", "", "_q0.9"))
+    covered = ((low <= actual) & (actual <= high)).mean()
+    assert float(forecast["coverage"]) == pytest.approx(covered)
+    assert float(forecast["width"]) == pytest.approx((high - low).mean(), rel=1e-5)
+    assert "note: power: 80 % interval: " in done.err
+    assert f": covers {100 * covered:.1f} % of {FOLDS * H} actuals (by chance" in done.err
+    (told,) = json.loads(cli("evaluate", probabilistic, "data.csv", "--json").out)["calibrations"]
+    assert told["target"] == "power" and told["sentence"] in done.err
+    assert [entry["level"] for entry in told["levels"]] == [0.1, 0.9]
+    assert told["levels"][0]["share"] == pytest.approx((actual <= low).mean())
+    assert told["intervals"][0]["coverage"] == pytest.approx(covered)
+
+
+def test_a_backtest_file_keeps_its_quantiles(cli: Cli, probabilistic: Path) -> None:
+    command = ["--metric", "coverage,crps"]
+    table = cli("evaluate", probabilistic, "data.csv", "--backtest", "bt.csv", *command).rows()[0]
+    again = cli("evaluate", "--forecast", "bt.csv", "--actual", "data.csv", *command).rows()[0]
+    assert {name: float(again[name]) for name in ("coverage", "crps")} == pytest.approx(
+        {name: float(table[name]) for name in ("coverage", "crps")}, rel=1e-5
+    )
+
+
+def test_a_point_forecast_is_spared_the_quantiles(cli: Cli, model: Path) -> None:
+    done = cli("evaluate", model, "data.csv", "--plot", "fan.png", "--n-windows", 5)
+    assert not set(OF_QUANTILES) & set(done.rows()[0]) and "interval" not in done.err
+    assert "note: no fan plot: there are no quantiles (train with --quantiles" in done.err
+    assert not Path("fan.png").exists()
+    assert json.loads(cli("evaluate", model, "data.csv", "--json").out)["calibrations"] == []
+    refused = cli("evaluate", model, "data.csv", "--metric", "mae,coverage", "--backtest", "bt.csv")
+    refused.refused(2, "--metric coverage: there are no quantiles", "--quantiles", "--intervals conformal")
+    assert not Path("bt.csv").exists()
+
+
+def test_plots_of_quantiles_are_drawn_where_there_are_any(cli: Cli, probabilistic: Path) -> None:
+    assert cli("evaluate", probabilistic, "data.csv", "--plot", "plots", "--n-windows", 5).code == 0
+    assert {"fan.png", "calibration.png"} <= set(os.listdir("plots"))
+
+
 # ---------------------------------------------------------------------------------------------------- several series
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tsforecast.data.scale import SCALERS, Scaler, transform, untransform
+from tsforecast.data.scale import SCALERS, Scaler, choose_scaler, transform, untransform
 from tsforecast.errors import DataError
 
 NUMBERS = st.floats(-1e6, 1e6, width=32)
@@ -104,3 +104,77 @@ def test_logarithm_of_what_has_none_is_refused(bad):
     with pytest.raises(DataError, match=rf"column 'b': {bad:g} has no logarithm \(2 rows"):
         transform(values, "log", ("a", "b"))
     assert np.isnan(transform(values[:, :1], "log", ("a",))[2, 0])
+
+
+LENGTHS = np.array([30, 7, 1, 12])
+BOUNDS = np.concatenate(([0], np.cumsum(LENGTHS)))
+
+
+def unequal() -> np.ndarray:
+    """Return four series of unequal length, level and spread: a target, a numeric covariate and a flag."""
+    rng = np.random.default_rng(0)
+    level = np.repeat([1e-3, 50.0, 3e5, -2.0], LENGTHS)[:, None]
+    numbers = level * (1 + 0.1 * rng.normal(size=(50, 2)))
+    flag = rng.integers(0, 2, size=(50, 1))
+    return np.concatenate([numbers, flag], 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["standard", "robust", "minmax"])
+def test_each_series_is_scaled_as_if_it_were_alone(kind):
+    values, counted = unequal(), np.arange(50) % 5 > 0
+    scaler = Scaler.fit_each(values, kind, BOUNDS, counted, targets=1)
+    assert scaler.center.shape == scaler.spread.shape == (4, 3)
+    for s in range(4):
+        rows = slice(BOUNDS[s], BOUNDS[s + 1])
+        alone = Scaler.fit(values[rows][counted[rows]], kind)
+        np.testing.assert_allclose(scaler.center[s, :2], alone.center[:2], rtol=1e-6)
+        np.testing.assert_allclose(scaler.spread[s, :2], alone.spread[:2], rtol=1e-6)
+    assert scaler.spread[2, 0] == 1  # one row: constant
+    together = Scaler.fit(values[counted], kind)
+    np.testing.assert_array_equal(scaler.center[:, 2], together.center[2])  # a flag means the same everywhere
+
+
+def test_scaled_by_series_and_back():
+    values = unequal()
+    scaler = Scaler.fit_each(values, "standard", BOUNDS, np.ones(50, bool), targets=1)
+    scaled = scaler.apply_each(values, LENGTHS)
+    assert scaled.dtype == np.float32
+    assert abs(scaled[:30, 0].mean()) < 1e-4
+    series = np.repeat(np.arange(4), LENGTHS)
+    back = scaler.of(series).invert(scaled[:, None, :1], slice(0, 1))[:, 0, 0]
+    np.testing.assert_allclose(back, values[:, 0], rtol=1e-5)
+    np.testing.assert_array_equal(scaler.of(series).apply(values[:, None])[:, 0], scaled)
+
+
+def test_a_series_without_a_known_row_is_scaled_like_the_rest():
+    values = unequal()
+    counted = np.repeat([True, True, True, False], LENGTHS)
+    scaler = Scaler.fit_each(values, "standard", BOUNDS, counted, targets=1)
+    together = Scaler.fit(values[counted], "standard")
+    np.testing.assert_array_equal(scaler.center[3], together.center)
+    np.testing.assert_array_equal(scaler.spread[3], together.spread)
+
+
+def test_a_new_series_is_measured_on_its_own_rows_and_flags_are_not():
+    values = unequal()
+    known = Scaler.fit_each(values, "standard", BOUNDS, np.ones(50, bool), targets=1)
+    other = np.concatenate([1e6 + np.arange(20.0)[:, None] * [1, 1], np.ones((20, 1))], 1).astype(np.float32)
+    frame = np.concatenate([values[:30], other])
+    counted = np.arange(50) < 40
+    made = known.adapted(np.array([0, -1]), frame, "standard", np.array([0, 30, 50]), counted, targets=1)
+    np.testing.assert_array_equal(made.center[0], known.center[0])
+    np.testing.assert_allclose(made.center[1, :2], other[:10, :2].mean(0), rtol=1e-7)
+    assert made.center[1, 2] == known.center[0, 2]
+    assert made.spread[1, 2] == known.spread[0, 2]
+
+
+@pytest.mark.parametrize(
+    ("factor", "by", "per_series"), [(1.5, "", False), (1e4, "", True), (1.5, "series", True), (1e4, "column", False)]
+)
+def test_series_are_scaled_apart_when_they_are_of_other_orders_of_magnitude(factor, by, per_series):
+    values = np.random.default_rng(0).normal(5, 1, size=(100, 1)).astype(np.float32)
+    values[50:] *= factor
+    everything = np.ones(100, bool)
+    made = choose_scaler(values, np.array([0, 50, 100]), everything, 1, "standard", by)
+    assert made.per_series is per_series
+    assert not choose_scaler(values, np.array([0, 100]), everything, 1, "standard", "").per_series

@@ -1,18 +1,21 @@
 """Every registered metric equals a plain loop over the pairs, and says what it is."""
 
+import itertools
 import math
 import warnings
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsforecast.metrics.base import Metric, pairs
+from tsforecast.metrics.base import Metric, central, pairs
 from tsforecast.metrics.direction import wilson_interval
 from tsforecast.registry import METRICS
 
 RATED = 40.0
+LEVELS = (0.05, 0.25, 0.5, 0.95)  # unevenly spaced, and 0.25 has no counterpart
 
 
 def _mean(values):
@@ -34,6 +37,27 @@ def _direction(rows):
     return _mean([float((f > last) - (f < last) == (a > last) - (a < last)) for a, f, last, *_ in rows if a != last])
 
 
+def _pinball(level, actual, quantile):
+    return level * (actual - quantile) if actual >= quantile else (1 - level) * (quantile - actual)
+
+
+def _wql(rows):
+    total = sum(abs(a) for a, *_ in rows)
+    if not total:
+        return math.nan
+    return _mean([2 * sum(_pinball(t, a, q[i]) for a, *_, q in rows) / total for i, t in enumerate(LEVELS)])
+
+
+def _crps(rows):
+    nodes = [[(0, 0), *((t, _pinball(t, a, x)) for t, x in zip(LEVELS, q, strict=True)), (1, 0)] for a, *_, q in rows]
+    return _mean([2 * sum((t - s) * (k + m) / 2 for (s, k), (t, m) in itertools.pairwise(n)) for n in nodes])
+
+
+def _msis(rows):
+    fines = [20 * (q[0] - a if a < q[0] else a - q[-1] if a > q[-1] else 0) for a, *_, q in rows]
+    return _mean([(r[4][-1] - r[4][0] + fine) / r[3] for r, fine in zip(rows, fines, strict=True) if r[3] > 0])
+
+
 ORACLES = {
     "mae": lambda rows: _mean([abs(f - a) for a, f, *_ in rows]),
     "rmse": lambda rows: math.sqrt(_mean([(f - a) ** 2 for a, f, *_ in rows])),
@@ -41,22 +65,40 @@ ORACLES = {
     "mape": lambda rows: _mean([100 * abs(f - a) / abs(a) for a, f, *_ in rows if a != 0]),
     "smape": lambda rows: _mean([200 * abs(f - a) / (abs(a) + abs(f)) if a or f else 0 for a, f, *_ in rows]),
     "wape": _wape,
-    "mase": lambda rows: _mean([abs(f - a) / s for a, f, _, s in rows if s > 0]),
-    "rmsse": lambda rows: math.sqrt(_mean([(f - a) ** 2 / s**2 for a, f, _, s in rows if s > 0])),
+    "mase": lambda rows: _mean([abs(f - a) / s for a, f, _, s, _ in rows if s > 0]),
+    "rmsse": lambda rows: math.sqrt(_mean([(f - a) ** 2 / s**2 for a, f, _, s, _ in rows if s > 0])),
     "r2": _r2,
     "fit": lambda rows: 100 * (1 - math.sqrt(1 - _r2(rows))),
     "bias": lambda rows: _mean([f - a for a, f, *_ in rows]),
     "directional_accuracy": _direction,
+    "pinball": lambda rows: _mean([_pinball(t, a, x) for a, *_, q in rows for t, x in zip(LEVELS, q, strict=True)]),
+    "wql": _wql,
+    "crps": _crps,
+    "coverage": lambda rows: _mean([float(q[0] <= a <= q[-1]) for a, *_, q in rows]),
+    "width": lambda rows: _mean([q[-1] - q[0] for *_, q in rows]),
+    "msis": _msis,
 }
 
 # Whole numbers meet zeros and ties often, and leave nothing to rounding but the order of the sums.
 value = st.integers(-20, 20).map(float)
-row = st.tuples(st.one_of(value, st.just(math.nan)), value, value, st.sampled_from([0.0, 1.0, 2.5, math.nan]))
+row = st.tuples(
+    st.one_of(value, st.just(math.nan)),
+    value,
+    value,
+    st.sampled_from([0.0, 1.0, 2.5, math.nan]),
+    st.lists(value, min_size=len(LEVELS), max_size=len(LEVELS)).map(sorted),
+)
 
 
 def make(rows):
-    actual, forecast, last, scale = np.array(rows, dtype=float).reshape(-1, 4).T
-    return pairs(actual, forecast, last=last, scale_abs=scale, scale_sq=scale**2, rated=RATED)
+    actual, forecast, last, scale = np.array([r[:4] for r in rows], dtype=float).reshape(-1, 4).T
+    quantiles = dict(zip(LEVELS, np.array([r[4] for r in rows], dtype=float).reshape(-1, len(LEVELS)).T, strict=True))
+    return pairs(actual, forecast, last=last, scale_abs=scale, scale_sq=scale**2, rated=RATED, quantiles=quantiles)
+
+
+def point(actual, forecast):
+    """The pairs of a forecast that is sure of itself: every quantile is the forecast."""
+    return pairs(actual, forecast, scale_abs=1.0, scale_sq=1.0, quantiles=dict.fromkeys(LEVELS, forecast))
 
 
 def test_every_metric_has_an_oracle():
@@ -79,6 +121,7 @@ def test_describes_itself(name):
     assert metric.name == name
     assert metric.help.endswith(".") and metric.source
     assert metric.unit in {"target", "%", "1"}
+    assert metric.needs in {"", "quantiles", "interval"}
 
 
 @pytest.mark.parametrize("name", list(METRICS))
@@ -87,7 +130,7 @@ def test_nothing_to_score_is_nan_without_a_warning(name, actual):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         metric = METRICS.get(name)()
-        some = pairs(actual, np.ones(len(actual)), last=0.0, scale_abs=1.0, scale_sq=1.0)
+        some = point(actual, np.ones(len(actual)))
         assert math.isnan(metric.score(some))
         assert metric.count(some) == 0
 
@@ -95,16 +138,15 @@ def test_nothing_to_score_is_nan_without_a_warning(name, actual):
 @pytest.mark.parametrize("name", [n for n in METRICS if METRICS.get(n).smaller_is_better])
 def test_a_loss_is_zero_for_a_perfect_forecast_and_grows_with_the_error(name):
     metric, actual = METRICS.get(name)(), np.array([1.0, 2.0, 4.0])
-    scale = {"scale_abs": 1.0, "scale_sq": 1.0}
-    assert metric.score(pairs(actual, actual, **scale)) == 0
-    near, far = (metric.score(pairs(actual, actual + by, **scale)) for by in (0.5, 1.0))
+    assert metric.score(point(actual, actual)) == 0
+    near, far = (metric.score(point(actual, actual + by)) for by in (0.5, 1.0))
     assert 0 < near < far
 
 
 @pytest.mark.parametrize("name", [n for n in METRICS if METRICS.get(n).smaller_is_better])
 def test_an_exploded_forecast_does_not_vanish_from_the_score(name):
-    metric, scale = METRICS.get(name)(), {"scale_abs": 1.0, "scale_sq": 1.0}
-    one_off, exploded = (pairs([1.0, 2.0], [1.0, worst], **scale) for worst in (3.0, math.inf))
+    metric = METRICS.get(name)()
+    one_off, exploded = (point([1.0, 2.0], [1.0, worst]) for worst in (3.0, math.inf))
     assert metric.score(exploded) > metric.score(one_off)
 
 
@@ -139,3 +181,42 @@ def test_wilson_interval_of_the_literature(hits, n, low, high):
 
 def test_wilson_interval_of_nothing_is_everything():
     assert wilson_interval(math.nan, 10) == wilson_interval(0.5, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("name", [n for n in METRICS if METRICS.get(n).needs])
+def test_a_point_forecast_has_no_score_of_quantiles(name):
+    metric, some = METRICS.get(name)(), pairs([1.0, 2.0], [1.0, 3.0], scale_abs=1.0)
+    assert math.isnan(metric.score(some)) and metric.count(some) == 0
+    upper = pairs([1.0, 2.0], [1.0, 3.0], scale_abs=1.0, quantiles={0.9: [2.0, 3.0]})
+    assert math.isnan(metric.score(upper)) == (metric.needs == "interval")
+
+
+def test_central_intervals_are_found_whatever_binary_makes_of_them():
+    levels = [k / 10 for k in range(1, 10)]
+    assert 1 - 0.9 != 0.1
+    assert central(levels) == [(0.1, 0.9), (0.2, 0.8), (0.3, 0.7), (0.4, 0.6)]
+    assert central((0.05, 0.1, 0.5, 0.9)) == [(0.1, 0.9)]
+    assert central((0.5, 0.9)) == []
+
+
+@pytest.mark.parametrize(("levels", "error"), [([k / 10 for k in range(1, 10)], 0.02), ([0.05, 0.5, 0.95], 0.19)])
+def test_crps_of_a_normal_forecast_is_near_its_closed_form(levels, error):
+    # Gneiting & Raftery 2007, eq. 21: the mean over normal actuals is 1 / sqrt(pi).
+    normal = NormalDist()
+    actual = np.array([normal.inv_cdf((k + 0.5) / 4000) for k in range(4000)])
+    quantiles = {level: np.full(4000, normal.inv_cdf(level)) for level in levels}
+    assert METRICS.get("crps")().score(pairs(actual, actual, quantiles=quantiles)) == pytest.approx(
+        1 / math.sqrt(math.pi), rel=error
+    )
+
+
+def test_an_honest_interval_beats_both_a_narrower_and_a_wider_one():
+    normal = NormalDist()
+    actual = np.array([normal.inv_cdf((k + 0.5) / 4000) for k in range(4000)])
+    scores = []
+    for by in (0.5, 1.0, 2.0):
+        quantiles = {level: np.full(4000, by * normal.inv_cdf(level)) for level in (0.05, 0.5, 0.95)}
+        some = pairs(actual, actual, scale_abs=1.0, quantiles=quantiles)
+        scores.append([METRICS.get(name)().score(some) for name in ("pinball", "wql", "crps", "msis")])
+    narrow, honest, wide = np.array(scores)
+    assert (honest < narrow).all() and (honest < wide).all()

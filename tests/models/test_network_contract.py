@@ -21,10 +21,11 @@ SIZES = {"plain": PLAIN, "full": FULL, "past": PAST, "future": FUTURE}
 SMALL = {"rnn": {"hidden": 6}, "lstm": {"hidden": 6}, "gru": {"hidden": 6}, "tdnn": {"channels": 5}}
 DEEP = {"hidden": 4, "layers": 2, "skip": True, "bidirectional": True, "learn_state": True, "segment": 5}
 RECURSIVE = {"hidden": 4, "decoder": "recursive", "segment": 2}
+SEGMENTS = {"hidden": 4, "decoder": "segments", "segment": 2}
 VARIANTS = {
     "deep": dict.fromkeys(("rnn", "lstm", "gru"), DEEP),
     "recursive": dict.fromkeys(("rnn", "lstm", "gru"), RECURSIVE),
-    "segments": dict.fromkeys(("rnn", "lstm", "gru"), {"hidden": 4, "decoder": "segments", "segment": 2}),
+    "segments": dict.fromkeys(("rnn", "lstm", "gru"), SEGMENTS),
     "segments_deep": dict.fromkeys(("lstm", "gru"), DEEP | {"decoder": "segments"}),
     "segments_of_one": {"gru": {"hidden": 4, "decoder": "segments", "segment": 1, "highway": False}},
     "peepholes": {"lstm": {"hidden": 4, "peepholes": True, "bidirectional": True}},
@@ -41,6 +42,16 @@ VARIANTS |= {
     "error": {"narx": NARX | {"feedback": "error", "error_lags": "1,3"}},
     "mixed_error": {"narx": NARX | {"feedback": "error", "loop": "mixed", "hidden": ()}},
     "target": {"narx": NARX | {"feedback": "target"}},
+}
+VARIANTS |= {
+    "linear": {"tdnn": {"form": "linear"}},
+    "mlp": {"tdnn": {"form": "mlp", "hidden": 7, "channels": 4}},
+    "sparse": {"tdnn": {"form": "sparse"}},
+    "sparse_mlp": {"tdnn": {"form": "sparse", "hidden": 5, "period": 3, "activation": "tanh"}},
+    "patch": {"tdnn": {"form": "patch", "hidden": 6}},
+    "dlinear": {"tdnn": {"form": "linear", "trend": "average"}},
+    "xpatch": {"tdnn": {"form": "patch", "trend": "exponential"}},
+    "conv_trend": {"tdnn": {"channels": 4, "trend": "exponential"}},
 }
 CASES = [(name, "default", SMALL.get(name, {})) for name in MODELS]
 CASES += [(name, variant, options) for variant, models in VARIANTS.items() for name, options in models.items()]

@@ -64,7 +64,18 @@ def test_segments_read_the_newest_steps(segment, used, network, random_params, r
 
 
 @pytest.mark.parametrize(
-    ("lags", "season", "segment"), [(168, 24, 24), (96, 24, 24), (95, 24, 7), (36, 1, 3), (11, 1, 1), (1, 1, 1)]
+    ("lags", "season", "segment"),
+    [
+        (168, 24, 24),
+        (336, 24, 24),
+        (720, 24, 48),
+        (720, 96, 96),
+        (96, 24, 24),
+        (95, 24, 7),
+        (36, 1, 3),
+        (11, 1, 1),
+        (1, 1, 1),
+    ],
 )
 def test_a_segment_is_a_season_or_a_twelfth_of_the_lags(lags, season, segment, network):
     net = network("gru", Dims(lags=lags, horizon=4, season_length=season))

@@ -39,6 +39,20 @@ def test_one_layer_equals_a_convolution_by_hand(network, random_params, random_i
     np.testing.assert_allclose(net.apply(NumpyOps(), params, inputs)[:, :, 0, 0], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("dilations", [(1, 3, 4), (5, 2), (3, 3, 3)])
+def test_layers_equal_convolutions_of_the_whole_window(dilations, network, random_params, random_inputs):
+    """Only what the forecast depends on is computed, and it is the same."""
+    net = network("tdnn", SIZES, {"channels": 4, "kernel": 3, "dilations": dilations, "highway": False})
+    params, inputs = random_params(net), random_inputs(SIZES)
+    x = np.concatenate([inputs.past_target, inputs.past_covariates], 2)
+    for layer, step in enumerate(dilations):
+        length = x.shape[1] - 2 * step
+        taps = [x[:, k * step : k * step + length] @ params[f"layer{layer}.weight"][k] for k in range(3)]
+        x = np.maximum(sum(taps) + params[f"layer{layer}.bias"], 0)
+    expected = x[:, -1] @ params["head.state"] + params["head.bias"]
+    np.testing.assert_allclose(net.apply(NumpyOps(), params, inputs)[:, :, 0, 0], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("lags", "kernel", "dilations"), [(3, 3, (1,)), (8, 3, (1,)), (9, 3, (1, 3)), (16, 2, (1, 2, 4, 8)), (5, 1, (1,))]
 )

@@ -1,6 +1,7 @@
 """Every registered plot draws what it is given, and says so when there is nothing to draw."""
 
 from dataclasses import replace
+from statistics import NormalDist
 
 import matplotlib
 import numpy as np
@@ -51,7 +52,12 @@ def make(folds=120, horizon=6, names=("",), clock=True, stride=1, daylight=False
     )
 
 
-CASES = {
+def with_quantiles(f, levels=(0.05, 0.25, 0.5, 0.75, 0.95), spread=0.5):
+    normal = NormalDist(0, spread)
+    return replace(f, quantiles={level: f.forecast + normal.inv_cdf(level) for level in levels})
+
+
+POINTS = {
     "clock, daylight, many pairs": make(folds=1500, daylight=True),
     "steps, series, gaps between folds": make(names=("a", "b", "c"), folds=20, stride=24, clock=False),
     "rows every half second": replace(make(clock=False), unit_time="0.5s"),
@@ -60,6 +66,11 @@ CASES = {
     "nothing known": replace(make(), actual=np.full((120, 6), np.nan)),
     "no folds": make().take(np.array([], dtype=np.int64)),
     "constant and alone": replace(make(), actual=np.ones((120, 6)), forecast=np.ones((120, 6)), baselines={}),
+}
+CASES = POINTS | {
+    **{f"quantiles, {name}": with_quantiles(f) for name, f in POINTS.items()},
+    "quantiles without a central interval": with_quantiles(make(), (0.5, 0.9)),
+    "quantiles far ahead": with_quantiles(make(horizon=100)),
 }
 
 
@@ -133,6 +144,44 @@ def test_rows_of_a_known_sampling_are_drawn_in_seconds():
     assert ax.get_title() == "7.5 s"  # the first of four among 120 cutoffs is at row 15
     assert PLOTS.get("horizon")(CASES["rows every half second"]).axes[0].get_xlabel().endswith("(freq 0.5s)")
     assert PLOTS.get("horizon")(make(clock=False)).axes[0].get_xlabel() == "step of the horizon"
+
+
+def test_fan_shades_every_interval_and_marks_what_lies_outside_the_widest():
+    f = with_quantiles(make(folds=1))
+    (ax,) = PLOTS.get("fan")(f).axes
+    assert [band.get_label() for band in ax.collections] == ["90 %", "50 %"]
+    edges = ax.collections[0].get_paths()[0].get_extents()
+    assert np.allclose([edges.ymin, edges.ymax], [min(f.quantiles[0.05].min(), f.last[0]), f.quantiles[0.95].max()])
+    (forecast,) = [line for line in ax.lines if line.get_label() == "forecast"]
+    assert np.allclose(forecast.get_ydata(), [f.last[0], *f.forecast[0]])
+    missed = (f.actual < f.quantiles[0.05]) | (f.actual > f.quantiles[0.95])
+    marked = [line.get_ydata() for line in ax.lines if line.get_label() == "outside"]
+    assert np.array_equal(np.concatenate([[], *marked]), f.actual[missed])
+
+
+def test_fan_draws_a_level_without_counterpart_as_a_line():
+    axes = PLOTS.get("fan")(with_quantiles(make(), (0.5, 0.9))).axes
+    assert all(not ax.collections for ax in axes)
+    assert all("quantile 0.9" in [line.get_label() for line in ax.lines] for ax in axes)
+
+
+def test_calibration_draws_what_was_found_over_what_chance_allows():
+    f = with_quantiles(make(folds=600))
+    levels, steps = PLOTS.get("calibration")(f).axes
+    (found,) = [line for line in levels.lines if line.get_label() == "found"]
+    known = np.isfinite(f.actual)
+    below = [(f.actual <= values)[known].mean() for values in f.quantiles.values()]
+    assert np.allclose(found.get_xydata(), list(zip(f.quantiles, below, strict=True)))
+    inside = (f.quantiles[0.05] <= f.actual) & (f.actual <= f.quantiles[0.95])
+    assert np.allclose(steps.lines[-1].get_ydata(), inside.sum(axis=0) / known.sum(axis=0))
+    assert steps.get_title() == "90 % interval by step"
+    assert len(levels.collections) == len(steps.collections) == 1
+
+
+@pytest.mark.parametrize("name", ["fan", "calibration"])
+def test_without_quantiles_there_is_nothing_to_draw(name):
+    (ax,) = PLOTS.get(name)(make()).axes
+    assert [text.get_text() for text in ax.texts] == ["there are no quantile forecasts"]
 
 
 def test_drawing_leaves_pyplot_and_its_settings_alone():

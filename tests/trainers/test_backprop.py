@@ -14,7 +14,7 @@ from tsforecast.errors import UsageError
 from tsforecast.models.base import Dims
 from tsforecast.trainers.backprop import OPTIMIZERS, Backprop, BackpropConfig
 from tsforecast.trainers.objective import Objective
-from tsforecast.trainers.schedules import SCHEDULES
+from tsforecast.trainers.schedules import SCHEDULES, Reached
 
 DIMS = Dims(lags=6, horizon=4, season_length=8)
 RECURRENT = {"hidden": 3, "decoder": "recursive"}
@@ -219,15 +219,100 @@ def test_nesterov_without_momentum_is_refused():
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedules_stay_between_0_and_1(name):
-    factors = [SCHEDULES[name](share, waiting) for share in np.linspace(0, 1.2, 25) for waiting in range(12)]
+    shares, steps = np.linspace(0, 1.2, 25), range(1, 26)
+    factors = [
+        SCHEDULES[name](Reached(share, step, waiting))
+        for share, step in zip(shares, steps, strict=True)
+        for waiting in range(12)
+    ]
     assert all(0 < factor <= 1 for factor in factors)
 
 
 def test_schedules_at_their_corners():
-    assert SCHEDULES["constant"](0.7, 5) == 1
-    assert SCHEDULES["cosine"](0, 0) == pytest.approx(1)
-    assert SCHEDULES["cosine"](1, 0) == pytest.approx(0.01)
-    assert [SCHEDULES["plateau"](0, waiting) for waiting in (0, 2, 3, 6)] == [1, 1, 0.5, 0.25]
-    assert SCHEDULES["one_cycle"](0, 0) == pytest.approx(0.04)
-    assert SCHEDULES["one_cycle"](0.3, 0) == pytest.approx(1)
-    assert SCHEDULES["one_cycle"](1, 0) == pytest.approx(1e-4)
+    def rate(name, share=0.0, step=1, waiting=0):
+        return SCHEDULES[name](Reached(share, step, waiting))
+
+    assert rate("constant", 0.7, 5, 5) == 1
+    assert rate("cosine") == pytest.approx(1)
+    assert rate("cosine", 1) == pytest.approx(0.01)
+    assert [rate("plateau", waiting=waiting) for waiting in (0, 2, 3, 6)] == [1, 1, 0.5, 0.25]
+    assert rate("one_cycle") == pytest.approx(0.04)
+    assert rate("one_cycle", 0.3) == pytest.approx(1)
+    assert rate("one_cycle", 1) == pytest.approx(1e-4)
+    assert [rate("step_decay", step=step) for step in range(1, 8)] == pytest.approx(
+        [1 / 25, 1, 1, 1, 0.8, 0.8**2, 0.8**3]
+    )
+    assert rate("sigmoid", step=1) == pytest.approx(0.00395, abs=1e-5)
+    assert max(range(1, 101), key=lambda step: rate("sigmoid", step=step)) in range(15, 25)
+    assert rate("sigmoid", step=100) == pytest.approx(0.5)
+
+
+def test_the_schedule_is_told_the_step(network, make_objective):
+    """The first step of ``step_decay`` moves as far as a constant rate of 1/25, the next ones as far as the rate."""
+    net = network("narx", DIMS, {"hidden": (3,)})
+    objective, params = make_objective(net), net.init(np.random.default_rng(0))
+    options = {"optimizer": "sgd", "momentum": 0, "steps": 2, "epoch_size": 0}
+    decayed, slow = (
+        trainer(**options, schedule="step_decay", learning_rate=0.1),
+        trainer(**options, schedule="constant", learning_rate=0.1 / 25),
+    )
+    for chosen in (decayed, slow):
+        next(chosen.fit(objective, params, seed=0))
+    for name, value in slow.params.items():
+        np.testing.assert_allclose(decayed.params[name], value, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_the_decays_of_adam_can_be_set(optimizer, network, make_objective):
+    """With both at 0 and no weight decay, adam steps by the sign of the gradient."""
+    net = network("linear", DIMS)
+    objective, params = make_objective(net), net.init(np.random.default_rng(0))
+    options = {"optimizer": optimizer, "beta1": 0, "beta2": 0, "schedule": "constant", "steps": 2, "clip": 0}
+    chosen = trainer(**options, batch_size=objective.n_train, learning_rate=0.01)
+    before = params
+    for _ in chosen.fit(objective, params, seed=0):
+        moved = np.abs(chosen.params["weight"] - before["weight"])
+        np.testing.assert_allclose(moved, 0.01, rtol=1e-3)
+        before = chosen.params
+
+
+def test_epoch_size_0_is_every_window_once(watched):
+    seen, windows = watched(epoch_size=0, batch_size=8, steps=2)
+    for rows in epochs_of(seen):
+        assert sorted(rows) == list(range(windows))
+
+
+def test_fair_sampling_draws_every_series_alike_often(network, make_objective):
+    """A long series and a short one, told apart by the rows' series."""
+    net = network("linear", DIMS)
+    plain = make_objective(net)
+    series = (np.arange(len(plain.tables.target)) >= 70).astype(np.int32)
+    tables = dataclasses.replace(plain.tables, series=series, static=np.ones((2, 0), np.float32), known=np.arange(2))
+    objective = spy(dataclasses.replace(plain, tables=tables))
+    list(trainer(draw="series", epoch_size=60, steps=3).fit(objective, net.init(np.random.default_rng(0)), seed=0))
+    drawn = np.concatenate([objective.series[update["rows"]] for update in objective.seen])
+    assert len(drawn) == 180
+    assert drawn.mean() == 0.5
+    assert objective.series.mean() < 0.2
+
+
+def test_the_average_is_what_is_judged_and_kept(network, make_objective):
+    net = network("narx", DIMS, {"hidden": (4,)}, "last")
+    objective, start = make_objective(net), net.init(np.random.default_rng(0))
+    plain, averaged = trainer(), trainer(average=0.9)
+    list(plain.fit(objective, start, seed=0))
+    steps = list(averaged.fit(objective, start, seed=0))
+    assert steps[-1].valid_loss == pytest.approx(objective.valid_loss(averaged.params), rel=1e-5)
+    state = averaged.state()
+    assert same({k: state[f"param/{k}"] for k in start}, plain.params)  # averaging does not disturb training
+    assert not same(averaged.params, plain.params)
+
+
+def test_resuming_is_exact_with_an_average(network, make_objective):
+    net = network("narx", DIMS, {"hidden": (3,)})
+    objective, start = make_objective(net, rows=80), net.init(np.random.default_rng(0))
+    whole, broken, resumed = (trainer(average=0.99) for _ in range(3))
+    list(whole.fit(objective, start, seed=0))
+    list(itertools.islice(broken.fit(objective, start, seed=0), 2))
+    list(resumed.fit(objective, start, seed=0, state=broken.state()))
+    assert same(whole.params, resumed.params)

@@ -10,7 +10,9 @@ import pytest
 from tsforecast.config import make
 from tsforecast.data.window import Tables
 from tsforecast.errors import UsageError
-from tsforecast.models.base import Dims
+from tsforecast.models.base import Dims, Inputs
+from tsforecast.models.local import Local
+from tsforecast.models.normalize import roll_out
 from tsforecast.trainers import least_squares
 from tsforecast.trainers.least_squares import LeastSquares, LeastSquaresConfig
 
@@ -90,3 +92,53 @@ def test_a_model_that_is_not_linear_is_refused(network, make_objective):
     net = network("gru", DIMS, {"hidden": 3})
     with pytest.raises(UsageError, match="linear in its parameters"):
         next(LeastSquares(LeastSquaresConfig()).fit(make_objective(net), {}, seed=0))
+
+
+def by_hand(x, y, penalty):
+    """Return ridge weights, bias and the generalised cross-validation error, from the hat matrix itself."""
+    n, xc, yc = len(x), x - x.mean(0), y - y.mean(0)
+    level = (xc**2).sum() / n / x.shape[1]
+    inverse = np.linalg.inv(xc.T @ xc / n + penalty * level * np.eye(x.shape[1]))
+    weight = inverse @ xc.T @ yc / n
+    hat = xc @ inverse @ xc.T / n + 1 / n
+    left = y - (xc @ weight + y.mean(0))
+    return weight, y.mean(0) - x.mean(0) @ weight, (left**2).sum() / np.trace(np.eye(n) - hat) ** 2
+
+
+def test_cross_validation_is_that_of_the_hat_matrix(objective):
+    penalties = (1e-3, 0.1, 1.0, 30.0)
+    trainer = LeastSquares(make(LeastSquaresConfig, {"ridge": penalties, "gcv": True}))
+    x, y = (v.astype(np.float64) for v in objective.design(np.arange(objective.n_train)))
+    start = {"weight": np.zeros((x.shape[1], 6), np.float32), "bias": np.zeros(6, np.float32)}
+    assert len(list(trainer.fit(objective, start, seed=0))) == 1
+    errors = [by_hand(x, y, penalty)[2] for penalty in penalties]
+    best = int(np.argmin(errors))
+    assert best > 0, "the choice must matter"
+    np.testing.assert_allclose(trainer.params["weight"], by_hand(x, y, penalties[best])[0], atol=1e-5)
+    np.testing.assert_allclose(trainer.params["bias"], by_hand(x, y, penalties[best])[1], atol=1e-5)
+
+
+def test_one_ridge_per_series_is_each_fitted_alone(network, make_objective, monkeypatch):
+    monkeypatch.setattr(least_squares, "CHUNK", 17)
+    dims = dataclasses.replace(DIMS, series=3)
+    whole = dataclasses.replace(noise(), series=np.repeat([0, 1, 2], [60, 50, 40]).astype(np.int32))
+    whole = dataclasses.replace(whole, known=np.arange(3), static=np.zeros((3, 0), np.float32))
+    single = network("linear", dims)
+    base = make_objective(single, rows=150, tables=whole)
+    starts = np.arange(150 - dims.lags - dims.horizon + 1)
+    inside = whole.series[starts] == whole.series[starts + dims.lags + dims.horizon - 1]
+    base = dataclasses.replace(base, train=starts[inside], valid=base.valid[:0])
+    local = Local(single, dims)
+
+    def forecast(ops, params, batch, horizon):
+        return roll_out(ops, local, dict(params), Inputs(**batch), horizon)
+
+    trainer = LeastSquares(LeastSquaresConfig())
+    start = local.init(np.random.default_rng(0))
+    list(trainer.fit(dataclasses.replace(base, local=True, forecast=forecast), start, seed=0))
+    for s in range(3):
+        own = dataclasses.replace(base, train=base.train[whole.series[base.train] == s])
+        alone = LeastSquares(make(LeastSquaresConfig, {"gcv": True}))
+        list(alone.fit(own, single.init(np.random.default_rng(0)), seed=0))
+        for name, value in alone.params.items():
+            np.testing.assert_allclose(trainer.params[name][s], value, atol=1e-6)

@@ -19,7 +19,7 @@ from tsforecast.trainers import gauss_newton, jacobian
 from tsforecast.trainers.gauss_newton import GaussNewton
 from tsforecast.trainers.jacobian import Jacobian
 from tsforecast.trainers.levenberg_marquardt import LevenbergMarquardt, LevenbergMarquardtConfig
-from tsforecast.trainers.objective import Objective
+from tsforecast.trainers.objective import EMPHASES, Objective
 
 DIMS = Dims(lags=5, horizon=4, past=1, future=1, season_length=8)
 NETWORKS = {
@@ -143,12 +143,11 @@ def test_the_chunks_do_not_change_the_curvature(loop, network, make_objective, n
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
-def test_the_curvature_is_the_weighted_sum_of_squares(loss, network, make_objective, noisy):
+@pytest.mark.parametrize("emphasis", EMPHASES)
+def test_the_curvature_is_the_weighted_sum_of_squares(loss, emphasis, network, make_objective, noisy):
     net = network("narx", DIMS, {"hidden": (3,), "loop": "closed"})
-    objective, params = (
-        make_objective(net, tables=noisy(DIMS, noise=1.0), loss=loss),
-        net.init(np.random.default_rng(0)),
-    )
+    plain, params = make_objective(net, tables=noisy(DIMS, noise=1.0), loss=loss), net.init(np.random.default_rng(0))
+    objective = dataclasses.replace(plain, emphasis=emphasis)
     rows = torch.arange(objective.n_train)
     newton = GaussNewton(objective, params)
     start = newton.flat(params)
@@ -157,6 +156,7 @@ def test_the_curvature_is_the_weighted_sum_of_squares(loss, network, make_object
     j = by_differences(objective, params, batch)
     r = np.abs(objective.differences(NumpyOps(), params, {k: v.numpy() for k, v in batch.items()}).ravel())
     weight = {"mse": np.full_like(r, 2.0), "mae": 1 / np.maximum(r, 0.3 * mean), "huber": 1 / np.maximum(r, 1.0)}[loss]
+    weight = weight * np.tile(EMPHASES[emphasis](objective.block), objective.n_train)
     expected = (j.T * weight) @ j / len(r)
     made = newton.curvature(start, rows, None, mean).numpy()
     np.testing.assert_allclose(made, expected, atol=1e-4 * np.abs(expected).max())

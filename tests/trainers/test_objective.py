@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tsforecast.models.normalize import roll_out
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.ops.torch_ops import TorchOps
 from tsforecast.trainers import objective as module
-from tsforecast.trainers.objective import LOSSES
+from tsforecast.trainers.objective import EMPHASES, LOSSES
 
 DIMS = Dims(lags=5, horizon=3, targets=2, past=1, future=1, season_length=6)
 ORACLES = {
@@ -75,6 +76,22 @@ def test_chunks_weigh_every_window_alike(case, make_objective, monkeypatch):
     assert objective.valid_loss(params) == pytest.approx(whole, rel=1e-5)
 
 
+def test_wide_windows_are_judged_in_smaller_passes(case, make_objective, monkeypatch):
+    net, params = case
+    objective, sizes = make_objective(net, rows=60), []
+    whole = objective.valid_loss(params)
+    monkeypatch.setattr(module, "CACHED", 4 * DIMS.lags * DIMS.targets)
+    monkeypatch.setattr(module, "CHUNK", 64)
+
+    def forecast(ops, params, batch, horizon):
+        sizes.append(len(batch["past_target"]))
+        return objective.forecast(ops, params, batch, horizon)
+
+    assert dataclasses.replace(objective, forecast=forecast).valid_loss(params) == pytest.approx(whole, rel=1e-5)
+    assert set(sizes[:-1]) == {4}
+    assert sum(sizes) == len(objective.valid)
+
+
 def test_many_validation_windows_are_thinned_evenly(case, make_objective, monkeypatch):
     net, params = case
     objective = make_objective(net, rows=60)
@@ -98,6 +115,33 @@ def test_train_loss_counts_the_first_steps_only(network, random_params, make_obj
     assert torch.count_nonzero(slope[1:]) == 0
     expected = np.mean([window_loss(objective, net, params, s, 3, "mse") for s in range(7)])
     assert float(objective.train_loss(TorchOps(), tensors, batch).detach()) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", EMPHASES)
+def test_the_steps_weigh_1_on_average(name):
+    weights = EMPHASES[name](50)
+    assert weights.mean() == pytest.approx(1)
+    assert (weights > 0).all()
+
+
+def test_near_steps_weigh_as_in_the_paper():
+    raw = [1 - math.atan(i + 1) + math.pi / 4 for i in range(12)]  # the formula as the paper's code has it
+    np.testing.assert_allclose(EMPHASES["near"](12), np.array(raw) / np.mean(raw), rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_emphasis_weighs_the_training_loss_only(loss, case, make_objective):
+    net, params = case
+    plain = make_objective(net, rows=60, loss=loss)
+    objective = dataclasses.replace(plain, emphasis="near")
+    tensors = {k: torch.tensor(v) for k, v in params.items()}
+    batch = objective.batch(torch.arange(7))
+    losses = LOSSES[loss](objective.differences(TorchOps(), tensors, batch)).mean(dim=(0, 2)).numpy()
+    for steps in {net.block, 1, 0}:
+        count = steps or net.block
+        expected = (losses[:count] * EMPHASES["near"](count)).mean()
+        assert float(objective.train_loss(TorchOps(), tensors, batch, steps=steps)) == pytest.approx(expected, rel=1e-5)
+    assert objective.valid_loss(params) == plain.valid_loss(params)
 
 
 def test_a_gradient_survives_an_earlier_validation(network, random_params, make_objective):

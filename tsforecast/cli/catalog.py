@@ -1,4 +1,4 @@
-"""``tsforecast models``, ``trainers`` and ``metrics``: what exists, with every option, default and source."""
+"""``tsforecast models``, ``trainers``, ``metrics`` and ``recipes``: what exists, with options, defaults and sources."""
 
 from __future__ import annotations
 
@@ -40,6 +40,30 @@ def metrics(
 ) -> None:
     """List the metrics, or show one with its direction and source."""
     _show(METRICS, "", name, json)
+
+
+@with_options()
+def recipes(
+    name: str = typer.Argument("", help="One recipe: its file, which --config reads, too."),
+    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+    debug: bool = DEBUG,  # noqa: ARG001 - read by app
+) -> None:
+    """List the recipes, named configurations for --recipe, or print one."""
+    from tsforecast.cli.output import aligned, write_json
+    from tsforecast.recipes import find_recipe, names
+
+    found = [find_recipe(n) for n in ([name] if name else names())]
+    if json:
+        entries = [
+            {"name": r.name, "summary": r.summary, "source": r.source, "measured": r.measured}
+            | {"options": {**r.layer.top}, "model": {**r.layer.model}, "trainer": {**r.layer.trainer}}
+            for r in found
+        ]
+        write_json(entries[0] if name else entries)
+    elif name:
+        typer.echo(found[0].text, nl=False)
+    else:
+        typer.echo(aligned(["recipe", "what it is for"], [[r.name, r.summary] for r in found]), nl=False)
 
 
 def _show(registry: Registry, section: str, name: str, json: bool) -> None:

@@ -25,6 +25,9 @@ SIMULATE: bool = typer.Option(
     False, "--simulate", help="Run freely over the whole record, from its inputs and first outputs."
 )
 WARMUP: int = typer.Option(0, "--warmup", min=0, help="Rows whose outputs --simulate knows; the lags by default.")
+ADAPTIVE: bool = typer.Option(
+    False, "--adaptive", help="Let conformal intervals follow the errors known at each cutoff, in the order of time."
+)
 PLOT: Path | None = typer.Option(
     None, "--plot", help="Folder for all plots, or one file: forecasts.png, horizon.svg, ..."
 )
@@ -53,6 +56,7 @@ def evaluate(
     by: str = typer.Option("all", "--by", help="Rows of the table: all, series or step."),
     simulate: bool = SIMULATE,
     warmup: int = WARMUP,
+    adaptive: bool = ADAPTIVE,
     in_sample: bool = typer.Option(False, "--in-sample", help="Score all rows, also those that training saw."),
     min_skill: float | None = typer.Option(
         None, "--min-skill", help="Exit with 1 if the skill over the best baseline is lower."
@@ -78,7 +82,7 @@ def evaluate(
     domain = {name: name in flags.values for name in DomainOptions.__dataclass_fields__}
     metrics = [m.strip() for part in metric or [] for m in part.split(",") if m.strip()]
     span = {"horizon": horizon, "stride": stride, "n_windows": n_windows, "in_sample": in_sample}
-    span |= {"simulate": simulate, "warmup": warmup}
+    span |= {"simulate": simulate, "warmup": warmup, "adaptive": adaptive}
     forecaster, clock = None, None
     if forecast:
         _refuse_idle("--forecast", span | {"MODEL": model, "backtest": backtest, "stride": stride - 1} | domain)

@@ -12,6 +12,7 @@ from tsforecast.errors import AnswerNo
 
 if TYPE_CHECKING:
     from tsforecast.artifact import Artifact
+    from tsforecast.forecaster import Forecaster
 
 PROGRESS = ("step", "train_loss", "valid_loss", "is_best", "seconds")  # in every record; the rest is the trainer's own
 
@@ -51,6 +52,18 @@ def info(
         )
 
 
+def _quantiles(forecaster: Forecaster) -> str:
+    levels = ", ".join(f"{level:g}" for level in forecaster.options.quantiles)
+    whence = ["of the network"] if forecaster.shape.levels else []
+    whence += ["conformal"] if forecaster.margins else []
+    return levels and f"{levels} ({', '.join(whence)})"
+
+
+def _shrunk(forecaster: Forecaster) -> str:
+    base = forecaster.shape.base
+    return base and f"to {forecaster.params['shrink.weight'][0]:.0%} of its difference from {base}"
+
+
 def _facts(loaded: Artifact) -> dict[str, Any]:
     forecaster = loaded.forecaster
     schema, memory, shape = forecaster.schema, forecaster.memory, forecaster.shape
@@ -74,6 +87,8 @@ def _facts(loaded: Artifact) -> dict[str, Any]:
         "lags": shape.lags if len(shape.lag_set) == shape.lags else f"{len(shape.lag_set)} of the last {shape.lags}",
         "season_length": shape.season_length,
         "normalize": forecaster.options.normalize,
+        "quantiles": _quantiles(forecaster),
+        "shrunk": _shrunk(forecaster),
         "series": len(memory.series),
         "rows": memory.rows,
         "last_seen": " ".join(

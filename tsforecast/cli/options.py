@@ -24,11 +24,12 @@ from tsforecast.config import (
     toml_layer,
 )
 from tsforecast.errors import Interrupted, UsageError
-from tsforecast.options import ColumnOptions, FitOptions, ReadOptions, TuneOptions
+from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions, TuneOptions
 
-KNOWN = (ReadOptions, ColumnOptions, FitOptions, TuneOptions)
+KNOWN = (ReadOptions, ColumnOptions, FitOptions, TuneOptions, CompareOptions)
 QUIET: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but warnings and errors.")
 DEBUG: bool = typer.Option(False, "--debug", help="Show a traceback with an error.")
+RECIPE: str = typer.Option("", "--recipe", help="Named configuration; `tsforecast recipes` lists them.")
 METAVARS = {int: "INT", float: "FLOAT", str: "TEXT"}
 
 
@@ -38,18 +39,21 @@ class Flags:
 
     values: Mapping[str, Any]
 
-    def settings(self, config: Path | None = None, pairs: Sequence[str] = ()) -> Settings:
-        """Merge flags, environment, the ``--config`` file, the project file and the domain's preset.
+    def settings(self, config: Path | None = None, pairs: Sequence[str] = (), recipe: str = "") -> Settings:
+        """Merge flags, environment, the ``--config`` file, the recipe, the project file and the domain's preset.
 
         Raises:
-            UsageError: An option that does not exist, or a file that cannot be read.
+            UsageError: An option or recipe that does not exist, or a file that cannot be read.
         """
         from tsforecast.domains import find_domain
+        from tsforecast.recipes import find_recipe
 
         model, trainer = assignments(pairs)
         layers = [Layer("command line", self.values, model, trainer), environment_layer()]
         if config is not None:
             layers.append(toml_layer(config))
+        if recipe:
+            layers.append(find_recipe(recipe).layer)
         if Path(PROJECT_FILE).is_file():
             layers.append(toml_layer(Path(PROJECT_FILE)))
         settings = resolve(layers, KNOWN)
@@ -74,7 +78,10 @@ def with_options(*classes: type) -> Callable[[Callable[..., None]], Callable[...
             for p in inspect.signature(command).parameters.values()
             if p.name != "flags"
         ]
-        extra = [_parameter(*row) for cls in classes for row in described(cls)]
+        rows: dict[str, Any] = {}
+        for row in (row for cls in classes for row in described(cls)):
+            rows.setdefault(row[0], row)  # of two flags of one name the first counts
+        extra = [_parameter(*row) for row in rows.values()]
         names = {p.name for p in extra}
 
         @functools.wraps(command)

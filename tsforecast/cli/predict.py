@@ -62,11 +62,12 @@ def predict(
         report.note(
             f"horizon {horizon} is beyond the {forecaster.shape.horizon} steps of training: forecasts are fed back"
         )
+    if caveat := prediction.caveat_of_quantiles(forecaster, horizon):
+        report.note(caveat)
     moment = parse_time(at, frame.clock) if at else None
     made = prediction.predict(forecaster, frame, horizon=horizon, at=moment, future=future)
     columns = made.columns(frame.clock, include_history)
-    for target in forecaster.schema.target_columns:
-        for name in (target, f"{target}_forecast"):
-            if name in columns:
-                columns[name] = shortest(columns[name])
+    for name in made.numbers:
+        if name in columns:
+            columns[name] = shortest(columns[name])
     write_table(columns, format=kind, output=output)

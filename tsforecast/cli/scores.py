@@ -12,6 +12,10 @@ from tsforecast.errors import AnswerNo, UsageError
 if TYPE_CHECKING:
     from tsforecast.data.clock import Clock
     from tsforecast.evaluation import Evaluation
+    from tsforecast.scores import Forecasts
+
+
+_OF_QUANTILES = ("fan", "calibration")
 
 
 def say(made: Evaluation, report: Reporter) -> None:
@@ -32,6 +36,7 @@ def print_scores(made: Evaluation, by: str, format: str, output: Path | None) ->
     if format == "json":
         document: dict[str, Any] = {"schema": 1, "scores": made.records}
         document["verdicts"] = [v.to_json() for v in made.verdicts]
+        document["calibrations"] = [c.to_json() for c in made.calibrations]
         document["diagnoses"] = {f.target: f.diagnosis.to_json() for f in made.forecasts if f.diagnosis}
         write_json({**document, "notes": made.notes, "warnings": made.warnings}, output)
         return
@@ -65,15 +70,24 @@ def draw_plots(made: Evaluation, history: Sequence[Mapping[str, Any]], plot: Pat
     for f in made.forecasts:
         target = f"-{_safe(f.target)}" if len(made.forecasts) > 1 else ""
         for name in chosen:
-            if name == "training" and not history:
-                report.note("no training plot: nothing was trained")
-                continue
-            if name == "horizon" and all(record["step"] is None for record in made.records):
-                report.note("no horizon plot: a simulation has no horizon")
+            why = _nothing_to_draw(name, made, f, history)
+            if why:
+                if one_file or name not in _OF_QUANTILES:  # a point forecast lacks nothing
+                    report.note(f"no {name} plot: {why}")
                 continue
             path = plot.with_stem(plot.stem + target) if one_file else plot / f"{name}{target}.png"
             save(PLOTS.get(name)(f, history), path)
             report.note(f"plot {path}")
+
+
+def _nothing_to_draw(name: str, made: Evaluation, f: Forecasts, history: Sequence[Mapping[str, Any]]) -> str:
+    if name == "training" and not history:
+        return "nothing was trained"
+    if name == "horizon" and all(record["step"] is None for record in made.records):
+        return "a simulation has no horizon"
+    if name in _OF_QUANTILES and not f.quantiles:
+        return "there are no quantiles (train with --quantiles 0.05,0.95)"
+    return ""
 
 
 def _safe(name: str) -> str:
@@ -81,7 +95,7 @@ def _safe(name: str) -> str:
 
 
 def write_backtest(made: Evaluation, clock: Clock, series_id: str, path: Path) -> None:
-    """Write one row per fold and step: time, id, cutoff, step, actual and forecast of every target.
+    """Write one row per fold and step: time, id, cutoff, step, actual, forecast and quantiles of every target.
 
     Without a clock there is no time column: the row forecast is ``cutoff`` + ``step``. Steps without a forecast
     are left out.
@@ -101,6 +115,8 @@ def write_backtest(made: Evaluation, clock: Clock, series_id: str, path: Path) -
     for f in made.forecasts:
         columns[f.target] = shortest(f.actual[fold, step])
         columns[f"{f.target}_forecast"] = shortest(f.forecast[fold, step])
+        for level, values in f.quantiles.items():
+            columns[f"{f.target}_q{level:g}"] = shortest(values[fold, step])
     write_table(columns, output=path)
 
 
@@ -108,6 +124,8 @@ def conclude(made: Evaluation, least: float | None, report: Reporter) -> None:
     """Say the verdicts; raise the answer no if a skill is too low."""
     for verdict in made.verdicts:
         report.note(f"{verdict.target}: {verdict.sentence}")
+    for calibration in made.calibrations:
+        report.note(f"{calibration.target}: {calibration.sentence}")
     for verdict in made.verdicts:
         if least is not None and not verdict.skill >= least:
             raise AnswerNo(

@@ -12,6 +12,9 @@ from tsforecast.options import ColumnOptions, ReadOptions
 if TYPE_CHECKING:
     from tsforecast.preparation import Task
 
+CHOSEN = ("horizon", "lags", "season_length", "cycle", "scale_by")  # what preparation resolves from the rows
+LEFT_OPEN = ("", 0, "0", "auto")
+
 
 def config_text(task: Task, settings: Settings, columns: ColumnOptions, read_options: ReadOptions) -> str:
     """Return the configuration of a task as TOML.
@@ -27,7 +30,7 @@ def config_text(task: Task, settings: Settings, columns: ColumnOptions, read_opt
     for part in (columns, read_options, forecaster.options):
         top |= {k: v for k, v in dataclasses.asdict(part).items() if k not in ("model", "trainer")}
     top["lags"] = top["lags"] or str(forecaster.shape.lags)
-    lines = [_line(name, value, settings.origins.get(name, "default")) for name, value in top.items()]
+    lines = [_line(name, value, _origin(name, settings)) for name, value in top.items()]
     for section, name, options in (
         ("model", forecaster.options.model, forecaster.model_options),
         ("trainer", forecaster.options.trainer, forecaster.trainer_options),
@@ -35,6 +38,13 @@ def config_text(task: Task, settings: Settings, columns: ColumnOptions, read_opt
         lines += ["", f"[{section}]", _line("name", name, settings.origins.get(section, "default"))]
         lines += [_line(k, v, settings.origins.get(f"{section}.{k}", "default")) for k, v in options.items()]
     return "\n".join(line for line in lines if line is not None) + "\n"
+
+
+def _origin(name: str, settings: Settings) -> str:
+    """Return where the value of an option comes from: who said it, unless that was to leave it open."""
+    if name in CHOSEN and settings.top.get(name, "none" if name == "cycle" else "") in LEFT_OPEN:
+        return "from the data"
+    return settings.origins.get(name, "default")
 
 
 def _line(name: str, value: Any, origin: str) -> str | None:

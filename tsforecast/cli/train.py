@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tsforecast.cli.options import DEBUG, QUIET, Flags, data_sources, with_options
+from tsforecast.cli.options import DEBUG, QUIET, RECIPE, Flags, data_sources, with_options
+from tsforecast.cli.progress import board
 from tsforecast.cli.report import Reporter
 from tsforecast.errors import Interrupted, UsageError
 from tsforecast.files import check_new
@@ -32,6 +33,7 @@ def train(
         None, "--set", help="Option of model or trainer: model.hidden=64, trainer.optimizer=sgd."
     ),
     config: Path | None = typer.Option(None, "--config", help="TOML file of options."),
+    recipe: str = RECIPE,
     print_config: bool = typer.Option(False, "--print-config", help="Print every resolved option as TOML and stop."),
     resume: bool = typer.Option(False, "--resume", help="Continue a run that was stopped, to the same end."),
     force: bool = typer.Option(False, "--force", help="Overwrite an existing model file."),
@@ -45,7 +47,7 @@ def train(
     tsforecast train plant.csv -t power -o plant.safetensors
     """
     report = Reporter(quiet=quiet, verbose=verbose)
-    settings = flags.settings(config, pairs or [])
+    settings = flags.settings(config, pairs or [], recipe)
     columns, read_options = settings.build(ColumnOptions), settings.build(ReadOptions)
     options = settings.build(FitOptions)
     path = None if print_config else _model_path(output, resume=resume, force=force)
@@ -64,16 +66,17 @@ def train(
         report.detail(text)
     for text in task.notes:
         report.note(text)
-    with report.progress(task.steps) as show:
-        outcome = fitting.fit(task, on_progress=show, checkpoint=checkpoint.path_beside(path), resume=resume)
+    with board(report) as shown:
+        show, beside = shown.training(shown.line("training"), task), checkpoint.path_beside(path)
+        outcome = fitting.fit(task, on_progress=show, checkpoint=beside, resume=resume)
     if outcome.forecaster.history:
-        fingerprint = artifact.Fingerprint.of(outcome.forecaster, task.example())
-        artifact.save(path, outcome.forecaster, fingerprint)
+        artifact.save(path, outcome.forecaster, artifact.Fingerprint.of(outcome.forecaster, task.example()))
     if outcome.ended == "interrupted":
         raise _interruption(path, outcome)
-    checkpoint.path_beside(path).unlink(missing_ok=True)
+    beside.unlink(missing_ok=True)
     summary = _summary(task, outcome, path)
-    report.note(_sentence(summary))
+    for text in (*outcome.notes, _sentence(summary)):
+        report.note(text)
     if json:
         from tsforecast.cli.output import write_json
 
@@ -112,10 +115,12 @@ def _summary(task: Task, outcome: Outcome, path: Path) -> dict[str, Any]:
         "season_length": forecaster.shape.season_length,
         "train_windows": task.objective.n_train,
         "valid_windows": len(task.objective.valid),
-        "steps": len(forecaster.history),
+        "steps": int(forecaster.history[-1]["step"]),
         "best_step": int(best["step"]),
         "measure": forecaster.trainer_options.get("fitness", "loss"),
-        "valid_loss": best["valid_loss"],
+        "valid_loss": outcome.shrinkage.loss if outcome.shrinkage and forecaster.shape.base else best["valid_loss"],
+        "base": forecaster.shape.base,
+        "weight": outcome.shrinkage.weight if outcome.shrinkage else 1.0,
         "naive_valid_loss": task.naive_loss(),
         "seconds": forecaster.history[-1]["seconds"],
         "refit": forecaster.options.refit,
@@ -127,7 +132,8 @@ def _sentence(summary: dict[str, Any]) -> str:
     valid, naive = summary["valid_loss"], summary["naive_valid_loss"]
     compared = f"naive {naive:.4g}"
     if naive > 0:  # a fitness may be negative, and then shares of it mean nothing
-        compared = f"{abs(1 - valid / naive):.1%} {'below' if valid <= naive else 'ABOVE'} naive"
+        change = 1 - valid / naive
+        compared = f"{abs(change):.1%} {'below' if change > 0 else 'ABOVE'} naive" if abs(change) > 5e-4 else "as naive"
     return (
         f"{summary['model']} ({summary['parameters']:,} parameters, freq {summary['freq']}, lags {summary['lags']}, "
         f"horizon {summary['horizon']}): validation {summary['measure']} {valid:.4g}, {compared}, "

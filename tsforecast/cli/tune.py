@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tsforecast.cli.options import DEBUG, QUIET, Flags, data_sources, with_options
+from tsforecast.cli.options import DEBUG, QUIET, RECIPE, Flags, data_sources, with_options
+from tsforecast.cli.progress import Line, board
 from tsforecast.cli.report import Reporter
 from tsforecast.errors import Interrupted
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions, TuneOptions
@@ -36,6 +36,7 @@ def tune(
         None, "--search", help="Values to try: model.hidden=8,16 or, with commas in them, 'lags=24|1:6,24'."
     ),
     config: Path | None = typer.Option(None, "--config", help="TOML file of options that are not to be searched."),
+    recipe: str = RECIPE,
     print_space: bool = typer.Option(False, "--print-space", help="Print what would be searched and stop."),
     trials: Path | None = typer.Option(None, "--all", help="Write every candidate that was tried to this file."),
     force: bool = typer.Option(False, "--force", help="Overwrite existing files."),
@@ -57,7 +58,7 @@ def tune(
     kind = choose_format(format) if format or not sys.stdout.isatty() else "table"
     for path in (output, trials):
         _refuse_old(path, force=force)
-    settings = flags.settings(config, pairs or [])
+    settings = flags.settings(config, pairs or [], recipe)
     options = settings.build(TuneOptions)
     bench = _bench(settings, options, searches or [], data, report)
     if print_space:
@@ -120,33 +121,23 @@ def _search(bench: Bench, options: TuneOptions, budget: str, report: Reporter) -
 
     baselines = {name: bench.baseline(name) for name in BASELINES}
     report.note("validation loss of " + ", ".join(f"{name} {loss:.4f}" for name, loss in baselines.items()))
-    with _progress(report, options.population * options.generations) as show:
+    with board(report) as shown:
+        show = _follow(shown.line("tuning"), report, options.population * options.generations)
         study = search(bench, options, budget=budget, on_trial=show)
     return study, baselines
 
 
-@contextmanager
-def _progress(report: Reporter, most: int) -> Iterator[Callable[[Trial], None]]:
-    """Show a bar over the candidates, if a person is watching; yields what to call after each."""
-    if report.quiet or not sys.stderr.isatty():
-        yield lambda trial: report.detail(_line(trial))
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+def _follow(line: Line, report: Reporter, most: int) -> Callable[[Trial], None]:
+    """Return what to call after each candidate."""
+    losses: list[float] = []
 
-    columns = (TextColumn("tuning"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        job = bar.add_task("candidate 0", total=most)
-        losses = [float("inf")]
+    def show(trial: Trial) -> None:
+        losses.append(trial.loss)
+        text = f"candidate {trial.number} of {most}  loss {trial.loss:.4f}  best {min(losses):.4f}"
+        line.show(f"{text}  {line.spark(losses)}", done=trial.number / most)
+        report.detail(_line(trial))
 
-        def show(trial: Trial) -> None:
-            losses.append(trial.loss)
-            text = f"candidate {trial.number} of {most}  loss {trial.loss:.4f}  best {min(losses):.4f}"
-            bar.update(job, completed=trial.number, description=text)
-            if report.verbose:
-                bar.console.print(f"  {_line(trial)}", highlight=False, markup=False)
-
-        yield show
+    return show
 
 
 def _line(trial: Trial) -> str:

@@ -58,6 +58,12 @@ class Frame:
         """Return the number of the series that each row belongs to."""
         return np.searchsorted(self.bounds, rows, side="right") - 1
 
+    def last_of_each(self, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """Return those of some ascending rows that are among the last ``count`` of them in their series."""
+        series = self.series_of(rows)
+        left = np.searchsorted(series, series, side="right") - np.arange(len(rows))
+        return rows[left <= count]
+
     def ends(self, targets: int) -> NDArray[np.int64]:
         """Return (S,) one past the last row of each series with a known target: the rest only carries covariates."""
         known = np.asarray(np.isfinite(self.values[:, :targets]).any(axis=1))

@@ -54,16 +54,20 @@ def seen_until(frame: Frame, blocks: NDArray[np.int64], targets: int) -> NDArray
     hashes, moving = _hashes(frame), _moving(frame, targets)
     place = np.searchsorted(blocks[:, 0], hashes, side="right") - 1
     known = np.flatnonzero((blocks[place, 0] == hashes) & moving)
+    blocks_of = blocks[np.argsort(blocks[:, 2], kind="stable")]  # of one series after those of another
     for s, (first, end) in enumerate(zip(frame.bounds[:-1], frame.bounds[1:], strict=True)):
-        own = known[(known >= first) & (known <= end - BLOCK)]
+        own = known[slice(*np.searchsorted(known, (first, end - BLOCK + 1)))]
+        if not len(own):
+            continue
         left, series = blocks[place[own], 1:].T
         ends, votes = np.unique(np.stack((own + BLOCK + left, series)), axis=1, return_counts=True)
         chosen = np.sort(np.argsort(-votes, kind="stable")[:_CANDIDATES])
         most = 1
         for candidate, copied in ends[:, chosen].T.tolist():
-            starts = candidate - blocks[:, 1] - BLOCK
-            inside = (starts >= first) & (starts <= end - BLOCK) & (blocks[:, 2] == copied)
-            found = int(np.count_nonzero(hashes[starts[inside]] == blocks[inside, 0]))
+            copy = blocks_of[slice(*np.searchsorted(blocks_of[:, 2], (copied, copied + 1)))]
+            starts = candidate - copy[:, 1] - BLOCK
+            inside = (starts >= first) & (starts <= end - BLOCK)
+            found = int(np.count_nonzero(hashes[starts[inside]] == copy[inside, 0]))
             if found > most and 2 * found >= np.count_nonzero(inside):
                 out[s], most = min(candidate, int(end)), found
     return out

@@ -7,7 +7,8 @@ whole (``tsforecast.scores``), and a new metric is one class with ``terms`` and,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+_SAME = 1e-6  # two levels this close are one: 1 - 0.9 is not 0.1 in binary
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Pairs:
         scale_sq: Denominator of RMSSE before the root, the mean squared seasonal difference; broadcastable.
         normalizer: Denominator of nRMSE: the rated value, or the range of all the actuals of the evaluation.
         center: Any value within the range of the actuals; keeps the variance of R2 free of cancellation.
+        quantiles: Level, ascending, to quantile forecasts of the shape of ``actual``; empty for a point forecast.
     """
 
     actual: Floats
@@ -41,6 +44,7 @@ class Pairs:
     scale_sq: Floats
     normalizer: float
     center: float
+    quantiles: Mapping[float, Floats] = field(default_factory=dict)
 
     @cached_property
     def error(self) -> Floats:
@@ -57,6 +61,12 @@ class Pairs:
         """Squared error."""
         return np.square(self.error)
 
+    @cached_property
+    def pinball(self) -> tuple[Floats, ...]:
+        """Pinball loss of each quantile forecast: level times the shortfall, 1 - level times the excess."""
+        short = ((level, self.actual - quantile) for level, quantile in self.quantiles.items())
+        return tuple(np.maximum(level * by, (level - 1) * by) for level, by in short)
+
 
 def pairs(
     actual: ArrayLike,
@@ -66,6 +76,7 @@ def pairs(
     scale_abs: ArrayLike = np.nan,
     scale_sq: ArrayLike = np.nan,
     rated: float | None = None,
+    quantiles: Mapping[float, ArrayLike] | None = None,
 ) -> Pairs:
     """Return the pairs of a whole evaluation; what is not given makes the metrics that need it NaN.
 
@@ -76,6 +87,7 @@ def pairs(
         scale_abs: Denominator of MASE.
         scale_sq: Squared denominator of RMSSE.
         rated: Denominator of nRMSE, for example the rated power; the range of ``actual`` when None.
+        quantiles: Level to quantile forecasts, each of the shape of ``actual``.
     """
     values = np.asarray(actual, dtype=np.float64)
     known = values[~np.isnan(values)]
@@ -88,7 +100,14 @@ def pairs(
         scale_sq=np.asarray(scale_sq, dtype=np.float64),
         normalizer=high - low if rated is None else rated,
         center=low / 2 + high / 2,
+        quantiles={level: np.asarray(value, np.float64) for level, value in sorted((quantiles or {}).items())},
     )
+
+
+def central(levels: Sequence[float]) -> list[tuple[float, float]]:
+    """Return the pairs of levels (a, 1 - a) with a < 0.5 among ``levels``: central intervals, the widest first."""
+    lower, upper = sorted(a for a in levels if a < 0.5), sorted((b for b in levels if b > 0.5), reverse=True)
+    return [(a, b) for a in lower for b in upper if abs(a + b - 1) < _SAME]
 
 
 class Metric(ABC):
@@ -99,8 +118,11 @@ class Metric(ABC):
         help: One line, with the sign or the direction.
         unit: ``target`` (the unit of the target), ``%`` or ``1`` (a pure number).
         smaller_is_better: True: a loss, and the first of its terms is the loss of each pair; False: larger is better;
-            None: best at zero.
+            None: best at ``best``.
+        best: The best value where neither smaller nor larger is better; zero unless said otherwise.
         source: Where the definition comes from.
+        needs: What the metric is NaN without, beside the point forecast: ``quantiles``, a central ``interval`` between
+            two of them, or nothing.
         excludes: Which pairs the metric leaves out although both sides are known; empty if none.
     """
 
@@ -110,6 +132,8 @@ class Metric(ABC):
     smaller_is_better: ClassVar[bool | None]
     source: ClassVar[str]
     excludes: ClassVar[str] = ""
+    best: ClassVar[str] = "0"
+    needs: ClassVar[str] = ""
 
     @abstractmethod
     def terms(self, pairs: Pairs) -> tuple[Floats, ...]:

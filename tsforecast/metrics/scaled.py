@@ -7,7 +7,8 @@ import numpy as np
 from tsforecast.metrics.base import Floats, Metric, Pairs
 
 
-def _positive(scale: Floats) -> Floats:
+def positive(scale: Floats) -> Floats:
+    """Return the denominators, NaN where they are zero."""
     return np.where(scale > 0, scale, np.nan)
 
 
@@ -23,7 +24,7 @@ class MASE(Metric):
 
     def terms(self, pairs: Pairs) -> tuple[Floats, ...]:
         """Return the scaled absolute errors."""
-        return (pairs.error_abs / _positive(pairs.scale_abs),)
+        return (pairs.error_abs / positive(pairs.scale_abs),)
 
 
 class RMSSE(Metric):
@@ -38,7 +39,7 @@ class RMSSE(Metric):
 
     def terms(self, pairs: Pairs) -> tuple[Floats, ...]:
         """Return the scaled squared errors."""
-        return (pairs.error_sq / _positive(pairs.scale_sq),)
+        return (pairs.error_sq / positive(pairs.scale_sq),)
 
     def finish(self, *means: Floats) -> Floats:
         """Return the root."""

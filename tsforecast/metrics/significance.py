@@ -49,14 +49,14 @@ def diebold_mariano(
     """
     from scipy.special import stdtr
 
-    differences, code = _fold_means(loss_a - loss_b, series)
+    differences, code = fold_means(loss_a - loss_b, series)
     n = len(differences)
     if n < 2:
         return DM(math.nan, 1.0, n)
     longest = int(np.unique(code, return_counts=True)[1].max())
     shared = min(loss_a.shape[1] - 1 if overlap is None else overlap, longest - 1)
-    bandwidth = min(max(2 * shared, math.isqrt(longest)), longest - 1) + 1
-    mean, variance = float(differences.mean()), _long_run_variance(differences, code, bandwidth)
+    bandwidth = bandwidth_of(longest, shared)
+    mean, variance = float(differences.mean()), long_run_variance(differences, code, bandwidth)
     if variance <= 0:
         return DM(0.0, 1.0, n) if mean == 0 else DM(math.copysign(math.inf, mean), 0.0, n)
     small_sample = max(0.0, (n - 1 - 2 * shared + shared * (shared + 1) / n) / n)
@@ -65,7 +65,12 @@ def diebold_mariano(
     return DM(statistic, float(2 * stdtr(freedom, -abs(statistic))), n)
 
 
-def _fold_means(differences: Floats, series: NDArray[np.int64] | None) -> tuple[Floats, NDArray[np.int64]]:
+def bandwidth_of(longest: int, overlap: int) -> int:
+    """Return the Bartlett bandwidth for series of up to ``longest`` folds that overlap with so many later ones."""
+    return min(max(2 * overlap, math.isqrt(longest)), longest - 1) + 1
+
+
+def fold_means(differences: Floats, series: NDArray[np.int64] | None) -> tuple[Floats, NDArray[np.int64]]:
     """Return the mean of each fold over its known steps, without the folds that have none, and their series codes."""
     known = np.isfinite(differences)
     count = known.sum(axis=1)
@@ -74,10 +79,19 @@ def _fold_means(differences: Floats, series: NDArray[np.int64] | None) -> tuple[
     return np.where(known, differences, 0.0).sum(axis=1)[keep] / count[keep], code[keep]
 
 
-def _long_run_variance(values: Floats, code: NDArray[np.int64], bandwidth: int) -> float:
+def long_run_variance(values: Floats, code: NDArray[np.int64], bandwidth: int) -> float:
+    """Return the variance of one fold with its autocovariances, Bartlett-weighted, within each series added up.
+
+    That is the mean square of the sums over all stretches of ``bandwidth`` neighbours, also those that reach beyond the
+    ends of a series, which takes one pass however many lags there are.
+    """
     centered = values - values.mean()
-    total = float(centered @ centered)
-    for lag in range(1, bandwidth):
-        together = code[lag:] == code[:-lag]
-        total += 2 * (1 - lag / bandwidth) * float((centered[lag:] * centered[:-lag])[together].sum())
+    if bandwidth == 1:
+        return float(centered @ centered) / len(values)
+    total = 0.0
+    for part in np.split(centered, np.flatnonzero(np.diff(code)) + 1):
+        running = np.append(0.0, np.cumsum(part))
+        ends = np.arange(1, len(part) + bandwidth)
+        sums = running[np.minimum(ends, len(part))] - running[np.maximum(ends - bandwidth, 0)]
+        total += float(sums @ sums) / bandwidth
     return total / len(values)

@@ -32,6 +32,7 @@ class Dims:
         lag_set: The past steps that count, ascending, 1 is the newest; ``1..L`` unless a set was given.
         levels: Q quantile levels, ascending, 0.5 among them; empty for a point forecast.
         cycle: Lengths of the learned cycles, in steps.
+        series: Number of training series.
     """
 
     lags: int
@@ -44,6 +45,7 @@ class Dims:
     lag_set: tuple[int, ...] = ()
     levels: tuple[float, ...] = ()
     cycle: tuple[int, ...] = ()
+    series: int = 1
 
     @property
     def channels(self) -> int:
@@ -141,6 +143,10 @@ class Network(ABC):
     def normalizes(self, mode: str) -> bool:  # noqa: ARG002 - for those that override it
         """Take a window normalisation over; return whether there is nothing left to do around the network."""
         return self.equivariant
+
+    def finished(self, ops: Ops, params: Params, inputs: Inputs, out: Array) -> Array:  # noqa: ARG002 - for overriders
+        """Return the final forecast, given all steps (B, H, T, Q) that were forecast from inputs, block by block."""
+        return out
 
     @abstractmethod
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:

@@ -89,8 +89,10 @@ def roll_out(ops: Ops, network: Network, params: Params, inputs: Inputs, horizon
     Returns:
         (B, horizon, T, Q).
     """
+    began = inputs
     if network.free_running:
-        return network.apply(ops, params, inputs.replace(future_covariates=inputs.future_covariates[:, :horizon]))
+        whole = inputs.replace(future_covariates=inputs.future_covariates[:, :horizon])
+        return network.finished(ops, params, began, network.apply(ops, params, whole))
     block = network.block
     blocks = []
     for done in range(0, horizon, block):
@@ -102,7 +104,8 @@ def roll_out(ops: Ops, network: Network, params: Params, inputs: Inputs, horizon
         blocks.append(out)
         if done + block < horizon:
             inputs = _advance(ops, network.dims, inputs, out[..., network.dims.middle], ahead)
-    return blocks[0] if len(blocks) == 1 and block == horizon else ops.concat(blocks, 1)[:, :horizon]
+    out = blocks[0] if len(blocks) == 1 and block == horizon else ops.concat(blocks, 1)[:, :horizon]
+    return network.finished(ops, params, began, out)
 
 
 def _advance(ops: Ops, dims: Dims, inputs: Inputs, forecast: Array, ahead: Array) -> Inputs:

@@ -13,6 +13,8 @@ from tsforecast.models.base import Dims, FloatArray, Inputs, Network, Params, pr
 from tsforecast.models.heads import direct, enter_segments, init_direct, init_segments, leave_segments
 from tsforecast.ops.base import CELLS, GATES, Array, Ops, State
 
+MOST_STEPS = 15  # of the recurrence over a window in segments of a chosen length
+
 
 @dataclass(frozen=True)
 class RecurrentConfig:
@@ -37,9 +39,13 @@ class RecurrentConfig:
 
 
 def usual_segment(dims: Dims) -> int:
-    """Return a season where the window holds at least four, else a twelfth of the window: few, long recurrent steps."""
+    """Return the length of a segment: few, long recurrent steps.
+
+    A season where the window holds at least four, or as many of them as leave at most fifteen steps; else a twelfth of
+    the window.
+    """
     if 1 < dims.season_length <= dims.lags // 4:
-        return dims.season_length
+        return dims.season_length * -(-dims.lags // (MOST_STEPS * dims.season_length))
     return max(1, dims.lags // 12)
 
 

@@ -17,10 +17,17 @@ from numpy.typing import NDArray
 Array = Any
 State = tuple[Array, ...]
 Weights = Mapping[str, Array]
+GroupCall = Callable[["Ops", dict[str, Array], dict[str, Array]], Array]
 
 
 class Ops(ABC):
-    """One back end. Final classes: ``NumpyOps`` and ``TorchOps``."""
+    """One back end. Final classes: ``NumpyOps`` and ``TorchOps``.
+
+    Attributes:
+        training: Whether parameters are being trained: dropout is active, and members of an ensemble answer apart.
+    """
+
+    training: bool = False
 
     @abstractmethod
     def asarray(self, values: Any) -> Array:
@@ -67,6 +74,10 @@ class Ops(ABC):
         """The larger of x and 0."""
 
     @abstractmethod
+    def softplus(self, x: Array) -> Array:
+        """The smooth positive part log(1 + exp(x))."""
+
+    @abstractmethod
     def sqrt(self, x: Array) -> Array:
         """Square root."""
 
@@ -77,6 +88,20 @@ class Ops(ABC):
     @abstractmethod
     def dropout(self, x: Array, rate: float) -> Array:
         """Zero a share ``rate`` of the entries and scale up the rest; the identity outside training."""
+
+    @abstractmethod
+    def by_group(self, codes: Array, params: Weights, arrays: Mapping[str, Array], call: GroupCall) -> Array:
+        """Run ``call`` on the rows of each group, with parameters of the group's own.
+
+        Args:
+            codes: (B,) integers, the number of each row's group.
+            params: (G, ...) arrays, one entry per group.
+            arrays: (B, ...) arrays.
+            call: (back end, (...) parameters, (n, ...) rows of a group) -> (n, ...).
+
+        Returns:
+            (B, ...), every row in its place.
+        """
 
     def recurrence(self, cell: str, x: Array, state: State, weights: Weights) -> tuple[Array, State]:
         """Run one recurrent layer over a sequence.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.ops.base import Array, Ops
+from tsforecast.ops.base import Array, GroupCall, Ops, Weights
 
 
 @final
@@ -48,11 +48,25 @@ class NumpyOps(Ops):
     def relu(self, x: Array) -> Array:
         return np.maximum(x, 0)
 
+    def softplus(self, x: Array) -> Array:
+        return np.logaddexp(x, np.float32(0))
+
     def sqrt(self, x: Array) -> Array:
         return np.sqrt(x)
 
     def mean(self, x: Array, axis: int) -> Array:
         return x.mean(axis=axis, keepdims=True)
+
+    def by_group(self, codes: Array, params: Weights, arrays: Mapping[str, Array], call: GroupCall) -> Array:
+        order = np.argsort(codes, kind="stable")
+        groups, first = np.unique(codes[order], return_index=True)
+        out = None
+        for group, rows in zip(groups, np.split(order, first[1:]), strict=True):
+            own = {name: value[group] for name, value in params.items()}
+            made = call(self, own, {name: value[rows] for name, value in arrays.items()})
+            out = np.empty((len(codes), *made.shape[1:]), made.dtype) if out is None else out
+            out[rows] = made
+        return out
 
     def dropout(self, x: Array, rate: float) -> Array:  # noqa: ARG002 - prediction keeps everything
         return x

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tsforecast.ops.base import Array, Ops, State, Weights
+from tsforecast.ops.base import Array, GroupCall, Ops, State, Weights
 
 
 @final
@@ -19,7 +19,7 @@ class TorchOps(Ops):
     Args:
         device: Where arrays live.
         fused: Use torch's fused recurrent kernels; False under ``torch.func.vmap``, which has no rule for them.
-        training: Whether dropout is active.
+        training: Whether parameters are being trained, see :class:`Ops`.
         generator: Source of dropout masks, so that torch's global random state is never touched.
         truncate: Backpropagate through at most this many recurrent steps (0: all), Williams & Peng (1990).
     """
@@ -72,11 +72,31 @@ class TorchOps(Ops):
     def relu(self, x: Array) -> Array:
         return torch.relu(x)
 
+    def softplus(self, x: Array) -> Array:
+        return torch.nn.functional.softplus(x)
+
     def sqrt(self, x: Array) -> Array:
         return torch.sqrt(x)
 
     def mean(self, x: Array, axis: int) -> Array:
         return x.mean(dim=axis, keepdim=True)
+
+    def by_group(self, codes: Array, params: Weights, arrays: Mapping[str, Array], call: GroupCall) -> Array:
+        """Run all groups as one stack: a group with fewer rows than the largest computes some of them again."""
+        groups, place, counts = torch.unique(codes, return_inverse=True, return_counts=True)
+        order, first = torch.argsort(place, stable=True), counts.cumsum(0) - counts
+        column = torch.arange(int(counts.max()), device=self.device)
+        index = order[first[:, None] + torch.minimum(column, counts[:, None] - 1)]
+        plain = TorchOps(
+            self.device, fused=False, training=self.training, generator=self.generator, truncate=self.truncate
+        )
+        made = torch.func.vmap(lambda own, rows: call(plain, own, rows), randomness="different")(
+            {name: value[groups] for name, value in params.items()},
+            {name: value[index] for name, value in arrays.items()},
+        )
+        rank = torch.empty_like(order)
+        rank[order] = torch.arange(len(order), device=self.device) - first[place[order]]
+        return made[place, rank]
 
     def dropout(self, x: Array, rate: float) -> Array:
         if not self.training or rate == 0:

@@ -23,7 +23,7 @@ def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
     Args:
         f: The forecasts.
     """
-    folds = _spread(f)
+    folds = spread(f)
     alone = len(folds) == 1 and f.time.shape[1] > 1
     columns = 2 if len(folds) > 1 else 1
     rows = 2 if alone else max(1, -(-len(folds) // columns))
@@ -44,13 +44,13 @@ def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
 
 
 def _panel(ax: Axes, f: Forecasts, fold: int, best: str) -> None:
-    before, known = _history_of(f, fold)
+    before, known = history_of(f, fold)
     cutoff = f.cutoff[fold : fold + 1]
     time = np.concatenate([before, cutoff, f.time[fold]])
     actual = np.concatenate([known, f.last[fold : fold + 1], f.actual[fold]])
     ax.plot(style.to_axis(time, f), actual, color=style.ACTUAL, linewidth=1.3, label="actual")
     # One step alone is a point: then the folds before are drawn with it, as one line.
-    shown = _folds_since(f, fold, int(time[0])) if f.time.shape[1] == 1 else np.array([fold])
+    shown = folds_since(f, fold, int(time[0])) if f.time.shape[1] == 1 else np.array([fold])
     ahead = style.to_axis(f.time[shown].ravel(), f)
     if best:
         thin = style.baseline_style(best, list(f.baselines))
@@ -73,13 +73,14 @@ def _residuals(ax: Axes, f: Forecasts, fold: int) -> None:
     style.format_time(ax, f)
 
 
-def _folds_since(f: Forecasts, fold: int, start: int) -> NDArray[np.intp]:
+def folds_since(f: Forecasts, fold: int, start: int) -> NDArray[np.intp]:
+    """Return this fold and those of its series before it, from a time on."""
     same = (f.series == f.series[fold]) & (f.cutoff >= start) & (f.cutoff <= f.cutoff[fold])
     found = np.flatnonzero(same)
     return found[np.argsort(f.cutoff[found])]
 
 
-def _spread(f: Forecasts) -> NDArray[np.intp]:
+def spread(f: Forecasts) -> NDArray[np.intp]:
     """Return up to four folds with something to show, at equal distances in the order of series and time."""
     shown = np.flatnonzero((np.isfinite(f.actual) & np.isfinite(f.forecast)).any(axis=1))
     ordered = shown[np.lexsort((f.cutoff[shown], f.series[shown]))]
@@ -88,7 +89,7 @@ def _spread(f: Forecasts) -> NDArray[np.intp]:
     return np.take(ordered, places)
 
 
-def _history_of(f: Forecasts, fold: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def history_of(f: Forecasts, fold: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return times and actuals of the horizon and season before the cutoff, as far as other folds forecast them."""
     step = (f.time[fold, -1] - f.cutoff[fold]) / f.time.shape[1]
     start = f.cutoff[fold] - max(f.time.shape[1], 2 * f.season_length) * step

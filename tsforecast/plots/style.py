@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ ACTUAL = "#000000"
 FORECAST = "#0072B2"
 ACCENT = "#D55E00"
 MUTED = "#8C8C8C"
+PALE = "#DDDDDD"
 _BASELINES = {"naive": "#E69F00", "seasonal_naive": "#009E73", "drift": "#CC79A7"}
 _OTHERS = ("#D55E00", "#56B4E9", "#F0E442")
 _DASHES = ("--", "-.", ":")
@@ -55,6 +57,12 @@ def baseline_style(name: str, names: Sequence[str]) -> dict[str, Any]:
     others = [other for other in names if other not in _BASELINES]
     color = _BASELINES.get(name) or _OTHERS[others.index(name) % len(_OTHERS)]
     return {"color": color, "linestyle": _DASHES[list(names).index(name) % len(_DASHES)], "linewidth": 1.3}
+
+
+def shades(count: int) -> list[str]:
+    """Return so many tints of the colour of the forecast, opaque, from pale to strong, told apart in grey too."""
+    base = np.array(to_rgb(FORECAST))
+    return [to_hex(1 - strength * (1 - base)) for strength in np.linspace(0.22, 0.6, count)]
 
 
 def to_axis(time: NDArray[np.int64], f: Forecasts) -> NDArray[Any]:

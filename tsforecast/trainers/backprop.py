@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -13,9 +14,12 @@ import torch
 from tsforecast.config import option
 from tsforecast.errors import UsageError
 from tsforecast.ops.torch_ops import TorchOps
+from tsforecast.trainers.averaging import Average
 from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer, finite
 from tsforecast.trainers.objective import Objective
-from tsforecast.trainers.schedules import SCHEDULES
+from tsforecast.trainers.sampling import LEAST_WINDOWS, Sampler
+from tsforecast.trainers.schedules import SCHEDULES, Reached
+from tsforecast.trainers.separate import Separate, clip_each
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -25,7 +29,6 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
-LEAST_WINDOWS = 1024  # per step: smaller training sets are passed through several times
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,33 @@ class BackpropConfig:
     optimizer: str = option("adam", "Update rule.", choices=tuple(OPTIMIZERS), tune=("adamw", "rmsprop"))
     learning_rate: float = option(0.001, "Step size at the schedule's height.", low=0, tune=(0.0003, 0.003, 0.01))
     momentum: float = option(0.9, "Momentum of sgd.", low=0, high=1)
+    beta1: float = option(0.9, "Decay of the mean gradient in adam and adamw.", low=0, high=0.9999)
+    beta2: float = option(0.999, "Decay of the mean squared gradient in adam and adamw.", low=0, high=0.99999)
     nesterov: bool = option(False, "Nesterov's momentum for sgd.")
     weight_decay: float = option(0.0, "L2 penalty (decoupled in adamw).", low=0)
     schedule: str = option("cosine", "Course of the learning rate.", choices=tuple(SCHEDULES))
     steps: int = option(40, "Steps (epochs) at most.", low=1)
-    epoch_size: int = option(16384, "Windows per step at most; a larger training set is sampled.", low=1)
+    epoch_size: int = option(
+        16384,
+        "Windows per step at most, with --local of each series; more are sampled. 0: every window once.",
+        low=0,
+    )
+    draw: str = option(
+        "windows",
+        "What is drawn alike often: every window, so that long series count more, or every series.",
+        choices=("windows", "series"),
+    )
     batch_size: int = option(
-        0, "Windows per update; 0: 16 to 256, by the number of windows.", low=0, tune=(32, 128, 512)
+        0,
+        "Windows per update, with --local of each series; 0: 16 to 256, by the number of windows.",
+        low=0,
+        tune=(32, 128, 512),
+    )
+    average: float = option(
+        0.0,
+        "Keep an exponential moving average of the parameters with this decay, for example 0.999; 0: the newest ones.",
+        low=0,
+        high=0.999999,
     )
     clip: float = option(1.0, "Largest norm of the gradient; 0: no clipping.", low=0)
     truncate: int = option(0, "Backpropagate through at most this many recurrent steps; 0: all.", low=0)
@@ -66,6 +89,8 @@ class Backprop(Trainer):
     """
 
     Config: ClassVar[type] = BackpropConfig
+    trains_ensembles: ClassVar[bool] = True
+    trains_local: ClassVar[bool] = True
     summary: ClassVar[str] = "Gradient descent: sgd, rmsprop, adagrad, adadelta, adam, adamw"
     source: ClassVar[str] = "Rumelhart, Hinton & Williams (1986); Werbos (1990); Kingma & Ba (2015)"
 
@@ -86,7 +111,9 @@ class Backprop(Trainer):
             share = max(self._step / self.config.steps, self._spent)
             loss = self._epoch(objective, share)
             self._step += 1
-            valid = finite(objective.valid_loss(self._tensors))
+            valid = finite(
+                objective.valid_loss(self._kept) if self._separate is None else self._separate.take(self._kept)
+            )
             improved = self._best.improved_by(valid)
             self._waiting = 0 if improved else self._waiting + 1
             self._seconds = earlier + time.monotonic() - began
@@ -96,24 +123,38 @@ class Backprop(Trainer):
         device = objective.device
         self._tensors = {k: torch.tensor(v, device=device, requires_grad=True) for k, v in params.items()}
         self._optimizer = self._make_optimizer()
+        self._average = Average(self._tensors, self.config.average) if self.config.average else None
+        self._members = _by_member(self._tensors, objective.members)
         self._shuffle = torch.Generator().manual_seed(seed)
+        self._separate = Separate(objective, self._kept) if objective.local else None
+        self._networks = len(objective.tables.known) if objective.local else 1
+        fair = self.config.draw == "series" or objective.local
+        self._sampler = Sampler(
+            objective.series,
+            self.config.epoch_size * self._networks,
+            fair,
+            self._shuffle,
+            least=LEAST_WINDOWS * self._networks,
+        )
         self._noise = torch.Generator(device).manual_seed(seed + 1)
         self._ops = TorchOps(device, training=True, generator=self._noise, truncate=self.config.truncate)
-        self._batch_size = self.config.batch_size or int(
-            np.clip(2 ** round(math.log2(objective.n_train / 64 + 1)), 16, 256)
-        )
+        each = objective.n_train / self._networks
+        usual = int(np.clip(2 ** round(math.log2(each / 64 + 1)), 16, 256))
+        self._batch_size = (self.config.batch_size or usual) * self._networks
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         config = self.config
         extra: dict[str, Any] = {"weight_decay": config.weight_decay}
         if config.optimizer == "sgd":
             extra |= {"momentum": config.momentum, "nesterov": config.nesterov}
+        if config.optimizer in ("adam", "adamw"):
+            extra |= {"betas": (config.beta1, config.beta2)}
         tensors = list(self._tensors.values())
         return OPTIMIZERS[config.optimizer](tensors, lr=config.learning_rate, **extra)  # type: ignore[call-arg]
 
     def _epoch(self, objective: Objective, share: float) -> float:
         """Run one step; return its mean training loss, ``inf`` once it is not finite."""
-        rows = self._draw(objective.n_train)
+        rows = self._sampler.draw()
         per_step = 1.0 / self.config.steps
         total = torch.zeros((), device=objective.device)
         for first in range(0, len(rows), self._batch_size):
@@ -122,21 +163,9 @@ class Backprop(Trainer):
             total += self._update(objective, chosen.to(objective.device), now) * len(chosen)
         return finite(float(total) / len(rows))
 
-    def _draw(self, windows: int) -> torch.Tensor:
-        """Choose the windows of one step, in random order.
-
-        A set much larger than a step is sampled with replacement; a small one is passed through several times, so that
-        a step means a useful number of updates whatever the size of the data.
-        """
-        size = min(windows, self.config.epoch_size)
-        if windows > 4 * size:
-            return torch.randint(windows, (size,), generator=self._shuffle)
-        passes = max(1, min(LEAST_WINDOWS, self.config.epoch_size) // windows)
-        return torch.cat([torch.randperm(windows, generator=self._shuffle)[:size] for _ in range(passes)])
-
     def _update(self, objective: Objective, rows: torch.Tensor, share: float) -> torch.Tensor:
         config = self.config
-        rate = config.learning_rate * SCHEDULES[config.schedule](share, self._waiting)
+        rate = config.learning_rate * SCHEDULES[config.schedule](Reached(share, self._step + 1, self._waiting))
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         batch = objective.batch(rows)
@@ -144,29 +173,36 @@ class Backprop(Trainer):
         if config.curriculum > share:
             steps = max(1, math.ceil(objective.block * share / config.curriculum))
         loss: torch.Tensor = objective.train_loss(
-            self._ops, self._tensors, batch, teacher=self._teacher(objective, batch, share), steps=steps
+            self._ops, self._tensors, batch, teacher=self._teacher(objective, len(rows), share), steps=steps
         )
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if config.clip:
-            torch.nn.utils.clip_grad_norm_(list(self._tensors.values()), config.clip)
+        (loss * objective.members * self._networks).backward()  # type: ignore[no-untyped-call]
+        for member in self._members if config.clip else ():
+            if objective.local:
+                clip_each(member, config.clip)
+            else:
+                torch.nn.utils.clip_grad_norm_(member, config.clip)
         self._optimizer.step()
+        if self._average is not None:
+            self._average.update()
         return loss.detach()
 
-    def _teacher(self, objective: Objective, batch: dict[str, Any], share: float) -> torch.Tensor | None:
+    def _teacher(self, objective: Objective, windows: int, share: float) -> torch.Tensor | None:
         """Draw where the true value is fed back; the chance moves to ``teacher_forcing_end`` as training goes on."""
-        if not objective.teachable:
-            return None
         config = self.config
         chance = config.teacher_forcing + (config.teacher_forcing_end - config.teacher_forcing) * min(share, 1.0)
-        shape = (*batch["future_target"].shape[:2], 1)
-        drawn: torch.Tensor = torch.rand(shape, generator=self._noise, device=self._noise.device)
-        shown: torch.Tensor = (drawn < chance).to(torch.float32)
+        draw = partial(torch.rand, generator=self._noise, device=self._noise.device)
+        shown: torch.Tensor | None = objective.draw_teacher(draw, windows, chance)
         return shown
 
     @property
+    def _kept(self) -> dict[str, torch.Tensor]:
+        """What is judged: the average if there is one, else the parameters themselves."""
+        return self._tensors if self._average is None else self._average.params
+
+    @property
     def params(self) -> dict[str, FloatArray]:
-        return {k: v.detach().cpu().numpy().copy() for k, v in self._tensors.items()}
+        return _arrays(self._kept if self._separate is None else self._separate.params)
 
     def state(self) -> Arrays:
         counters = [self._step, self._waiting, self._best.value, self._seconds, self._spent]
@@ -175,7 +211,13 @@ class Backprop(Trainer):
             "shuffle": self._shuffle.get_state().numpy(),
             "noise": self._noise.get_state().numpy(),
         }
-        out |= {f"param/{k}": v for k, v in self.params.items()}
+        out |= {f"param/{k}": v for k, v in _arrays(self._tensors).items()}
+        if self._average is not None:
+            out["average_updates"] = np.array(self._average.updates)
+            out |= {f"average/{k}": v for k, v in _arrays(self._average.params).items()}
+        if self._separate is not None:
+            out["lowest"] = self._separate.lowest.copy()
+            out |= {f"best/{k}": v for k, v in _arrays(self._separate.params).items()}
         for index, slots in self._optimizer.state_dict()["state"].items():
             for name, value in slots.items():
                 if value is not None:
@@ -191,6 +233,14 @@ class Backprop(Trainer):
         with torch.no_grad():
             for name, tensor in self._tensors.items():
                 tensor.copy_(torch.from_numpy(state[f"param/{name}"]))
+            if self._average is not None:
+                self._average.updates = int(state["average_updates"])
+                for name, tensor in self._average.params.items():
+                    tensor.copy_(torch.from_numpy(state[f"average/{name}"]))
+            if self._separate is not None:
+                self._separate.lowest = state["lowest"].copy()
+                for name, tensor in self._separate.params.items():
+                    tensor.copy_(torch.from_numpy(state[f"best/{name}"]))
         slots: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in state.items():
             if key.startswith("optimizer/"):
@@ -199,3 +249,16 @@ class Backprop(Trainer):
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
         return seconds
+
+
+def _arrays(tensors: dict[str, torch.Tensor]) -> dict[str, FloatArray]:
+    """Return tensors as NumPy arrays of their own."""
+    return {k: v.detach().cpu().numpy().copy() for k, v in tensors.items()}
+
+
+def _by_member(tensors: dict[str, torch.Tensor], members: int) -> list[list[torch.Tensor]]:
+    """Return the tensors of each network that trains beside others: the gradient of one says nothing of another's."""
+    if members == 1:
+        return [list(tensors.values())]
+    names = [f"member{k}." for k in range(members)]
+    return [[value for key, value in tensors.items() if key.startswith(name)] for name in names]

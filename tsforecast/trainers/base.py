@@ -60,6 +60,9 @@ class Trainer(ABC):
         source: Papers.
         uses_torch: Whether it computes with torch (else with NumPy, and torch is not imported).
         needs: What a network must have: ``parameters``, or a ``design`` in which it is linear, or nothing.
+        trains_ensembles: Whether it can train several networks side by side, each by its own loss.
+        point_only: Whether it minimises the loss of a point forecast only, and cannot train quantile levels.
+        trains_local: Whether it can train one network per series, likewise.
         patience: Steps without a better validation loss after which training stops, unless the user says otherwise.
     """
 
@@ -68,6 +71,9 @@ class Trainer(ABC):
     source: ClassVar[str] = ""
     uses_torch: ClassVar[bool] = True
     needs: ClassVar[str] = "parameters"
+    trains_ensembles: ClassVar[bool] = False
+    point_only: ClassVar[bool] = False
+    trains_local: ClassVar[bool] = False
     patience: ClassVar[int] = 8
 
     def __init__(self, config: Any) -> None:

@@ -54,8 +54,8 @@ class GaussNewton:
     of the diagonal of H times the identity (Levenberg), and the damping d driven by the gain ratio.
 
     W is the weight that makes the squared residual tangent to the loss, as in iteratively reweighted least squares:
-    2 for mse, 1 / max(1, |r|) for huber, 1 / max(f, |r|) for mae with f a share of mean |r|. The gradient is that
-    of the loss itself, so the bound f moves no minimum.
+    2 for mse, 1 / max(1, |r|) for huber, 1 / max(f, |r|) for mae with f a share of mean |r|, times what the step of
+    the horizon weighs. The gradient is that of the loss itself, so the bound f moves no minimum.
 
     Args:
         objective: What is minimised.
@@ -166,7 +166,8 @@ class GaussNewton:
         total = torch.zeros((len(flat), len(flat)), dtype=torch.float64, device=flat.device)
         for batch, shown in self._batches(rows, teacher, self._jacobian.windows):
             residuals, jacobian = self._jacobian(params, batch, shown)
-            weight = _weights(self.objective.loss, residuals, loss)
+            shape = (-1, self.objective.block, outputs // self.objective.block)
+            weight = self.objective.weighed(_weights(self.objective.loss, residuals, loss).reshape(shape)).ravel()
             total += _gram(jacobian * weight.sqrt()[:, None])
         return total / (len(rows) * outputs)
 

@@ -1,19 +1,24 @@
-"""Ridge regression in closed form, its penalty chosen on the validation windows."""
+"""Ridge regression in closed form, its penalty chosen on the validation windows or by cross-validation."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from itertools import pairwise
+from typing import ClassVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforecast.config import option
 from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer, finite
 from tsforecast.trainers.objective import Objective
 
 CHUNK = 4096
+LEAST = 1e-12  # a penalty or a variance below this is none
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -21,27 +26,36 @@ class LeastSquaresConfig:
     """Options of ridge regression."""
 
     ridge: tuple[float, ...] = option(
-        (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
+        (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0),
         "Penalties to try, as multiples of the mean variance of the features.",
         low=0,
+    )
+    gcv: bool = option(
+        False,
+        "Choose the penalty by generalised cross-validation on the training windows, not by the loss on valid, which "
+        "then is only reported. With --local always, for each series by itself.",
     )
 
 
 @final
 class LeastSquares(Trainer):
-    """Solves (X'X + p I) W = X'Y on centred features, one step per penalty; the intercept is not penalised.
+    """Solves (X'X + p I) W = X'Y on centred features; the intercept is not penalised.
 
     Only for models that are linear in their parameters (they have a ``design``). The normal equations are summed over
-    chunks in float64, so memory does not grow with the rows.
+    chunks in float64, so memory does not grow with the rows. One step per penalty, judged on valid; or one step in all
+    with generalised cross-validation.
 
-    Source: A. E. Hoerl & R. W. Kennard, Ridge Regression, Technometrics 12 (1970), 55-67, eq. 2.1.
+    Source: A. E. Hoerl & R. W. Kennard, Ridge Regression, Technometrics 12 (1970), 55-67, eq. 2.1; G. Golub, M. Heath &
+    G. Wahba, Generalized Cross-Validation, Technometrics 21 (1979), 215-223, eq. 1.4.
     """
 
     Config: ClassVar[type] = LeastSquaresConfig
     uses_torch: ClassVar[bool] = False
+    trains_local: ClassVar[bool] = True
     needs: ClassVar[str] = "design"
+    point_only: ClassVar[bool] = True
     summary: ClassVar[str] = "Ridge regression in closed form, for models that are linear in their parameters"
-    source: ClassVar[str] = "Hoerl & Kennard (1970), Technometrics 12"
+    source: ClassVar[str] = "Hoerl & Kennard (1970), Technometrics 12; Golub, Heath & Wahba (1979), Technometrics 21"
 
     def fit(
         self,
@@ -52,13 +66,10 @@ class LeastSquares(Trainer):
         state: Arrays | None = None,
     ) -> ProgressStream:
         began = time.monotonic()
-        penalties = self.config.ridge
         step, best, earlier = (float(x) for x in state["counters"]) if state else (0.0, np.inf, 0.0)
         self._step, self._best = int(step), Best(best)
-        sums = _Sums(objective)
-        while self._step < len(penalties):
+        for weight, bias in self._solutions(objective, self._step):
             self._step += 1
-            weight, bias = sums.solve(penalties[self._step - 1])
             self._params = params | {
                 "weight": weight.astype(np.float32).reshape(params["weight"].shape),
                 "bias": bias.astype(np.float32).reshape(params["bias"].shape),
@@ -68,6 +79,18 @@ class LeastSquares(Trainer):
             self._seconds = earlier + time.monotonic() - began
             yield Progress(self._step, train_loss, valid_loss, self._best.improved_by(valid_loss), self._seconds)
 
+    def _solutions(self, objective: Objective, done: int) -> Iterator[tuple[Floats, Floats]]:
+        """Yield weight and bias of every step after the first ``done`` ones."""
+        if objective.local or self.config.gcv:
+            if not done:
+                groups = _by_series(objective) if objective.local else [_pairs(objective, objective.n_train)]
+                found = [Moments(pairs).cross_validated(self.config.ridge) for pairs in groups]
+                yield np.array([weight for weight, _ in found]), np.array([bias for _, bias in found])
+            return
+        moments = Moments(_pairs(objective, objective.n_train))
+        for penalty in self.config.ridge[done:]:
+            yield moments.solve(penalty)
+
     @property
     def params(self) -> dict[str, FloatArray]:
         return self._params
@@ -76,32 +99,56 @@ class LeastSquares(Trainer):
         return {"counters": np.array([self._step, self._best.value, self._seconds], dtype=np.float64)}
 
 
-class _Sums:
-    """First and second moments of features and targets over all training windows."""
+class Moments:
+    """First and second moments of features (n, D) and targets (n, O) that come in chunks."""
 
-    def __init__(self, objective: Objective) -> None:
-        total, gram, cross = 0, 0.0, 0.0
-        sum_x: Any = 0.0
-        sum_y: Any = 0.0
-        for x, y in _pairs(objective):
+    def __init__(self, pairs: Iterator[tuple[Floats, Floats]]) -> None:
+        total = 0
+        gram, cross, sum_x, sum_y, squares = (np.zeros(()) for _ in range(5))
+        for x, y in pairs:
             total += len(x)
-            sum_x, sum_y = sum_x + x.sum(0), sum_y + y.sum(0)
+            sum_x, sum_y, squares = sum_x + x.sum(0), sum_y + y.sum(0), squares + (y * y).sum(0)
             gram, cross = gram + x.T @ x, cross + x.T @ y
+        self.total = total
         self.mean_x, self.mean_y = sum_x / total, sum_y / total
-        self.gram = gram / total - np.outer(self.mean_x, self.mean_x)
-        self.cross = cross / total - np.outer(self.mean_x, self.mean_y)
+        self.gram: Floats = gram / total - np.outer(self.mean_x, self.mean_x)
+        self.cross: Floats = cross / total - np.outer(self.mean_x, self.mean_y)
+        self.variance = squares / total - self.mean_y**2
+        self.level = max(float(np.trace(self.gram)) / len(self.gram), LEAST)
 
-    def solve(self, penalty: float) -> tuple[Any, Any]:
+    def solve(self, penalty: float) -> tuple[Floats, Floats]:
         """Return weight (D, O) and bias (O,) for one penalty."""
-        level = max(float(np.trace(self.gram)) / len(self.gram), 1e-12)
-        ridge = max(penalty, 1e-12) * level * np.eye(len(self.gram))
-        weight = np.linalg.solve(self.gram + ridge, self.cross)
+        ridge = max(penalty, LEAST) * self.level * np.eye(len(self.gram))
+        weight = np.asarray(np.linalg.solve(self.gram + ridge, self.cross), dtype=np.float64)
+        return weight, self.mean_y - self.mean_x @ weight
+
+    def cross_validated(self, penalties: tuple[float, ...]) -> tuple[Floats, Floats]:
+        """Return weight (D, O) and bias (O,) for the penalty of the least generalised cross-validation error.
+
+        With X'X / n = V diag(e) V' the hat matrix has the trace sum e / (e + p), plus one for the intercept.
+        """
+        values, vectors = np.linalg.eigh(self.gram)
+        values = np.maximum(values, 0.0)
+        rotated = vectors.T @ self.cross
+        found = []
+        for penalty in penalties:
+            shrunk = 1 / (values + max(penalty, LEAST) * self.level)
+            explained = ((2 * shrunk - shrunk**2 * values)[:, None] * rotated**2).sum(0)
+            left = max(1 - (1 + (values * shrunk).sum()) / self.total, LEAST)
+            found.append((max(float((self.variance - explained).sum()), 0.0) / left**2, shrunk))
+        weight = vectors @ (min(found, key=lambda pair: pair[0])[1][:, None] * rotated)
         return weight, self.mean_y - self.mean_x @ weight
 
 
-def _pairs(objective: Objective) -> Iterator[tuple[Any, Any]]:
-    """Yield features and targets of all training windows in chunks, float64."""
-    for first in range(0, objective.n_train, CHUNK):
-        rows = np.arange(first, min(first + CHUNK, objective.n_train))
-        x, y = objective.design(rows)
+def _pairs(objective: Objective, end: int, first: int = 0) -> Iterator[tuple[Floats, Floats]]:
+    """Yield features and targets of the training windows ``first`` to ``end - 1`` in chunks, float64."""
+    for start in range(first, end, CHUNK):
+        x, y = objective.design(np.arange(start, min(start + CHUNK, end)))
         yield x.astype(np.float64), y.astype(np.float64)
+
+
+def _by_series(objective: Objective) -> Iterator[Iterator[tuple[Floats, Floats]]]:
+    """Yield the pairs of every series; its windows lie together."""
+    borders = np.flatnonzero(np.diff(objective.series, prepend=-1, append=-1))
+    for first, end in pairwise(borders):
+        yield _pairs(objective, int(end), int(first))

@@ -57,6 +57,7 @@ class LevenbergMarquardt(Trainer):
     """
 
     Config: ClassVar[type] = LevenbergMarquardtConfig
+    point_only: ClassVar[bool] = True
     summary: ClassVar[str] = "Levenberg-Marquardt, for up to 5000 parameters; Bayesian regularisation"
     source: ClassVar[str] = "Hagan & Menhaj (1994); Nielsen (1999); Foresee & Hagan (1997)"
     patience: ClassVar[int] = 20
@@ -88,7 +89,7 @@ class LevenbergMarquardt(Trainer):
             rng = np.random.default_rng([seed, self._step])  # a stream for each step: nothing of it has to be stored
             rows = self._draw(objective, rng)
             chance = chance_of_truth(share)
-            teacher = objective.draw_teacher(rng, len(rows), chance) if chance else None
+            teacher = objective.draw_teacher(rng.random, len(rows), chance) if chance else None
             made = newton.improve(self._params, rows, self._damping, teacher, self._penalty)
             self._params, self._damping = made.params, made.damping
             self._ended = made.converged and teacher is None and len(rows) == objective.n_train

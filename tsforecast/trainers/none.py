@@ -15,6 +15,7 @@ class NoTraining(Trainer):
 
     uses_torch: ClassVar[bool] = False
     needs: ClassVar[str] = ""
+    point_only: ClassVar[bool] = True
     summary: ClassVar[str] = "Nothing to optimise: the baselines"
 
     def fit(

@@ -118,9 +118,9 @@ class Evaluator:
         count = self.objective.n_train
         self.sample = np.arange(count) if self.windows == count else rng.choice(count, self.windows, replace=False)
         self.batch = self.objective.batch(torch.from_numpy(self.sample).to(self.device))
-        self.teacher = self.objective.draw_teacher(rng, self.windows, chance)
+        self.teacher = self.objective.draw_teacher(rng.random, self.windows, chance)
         self.lessons = np.sort(rng.choice(count, min(count, LESSONS * self.windows), replace=False))
-        self.lesson_teacher = self.objective.draw_teacher(rng, len(self.lessons), chance)
+        self.lesson_teacher = self.objective.draw_teacher(rng.random, len(self.lessons), chance)
 
     def losses(self, rows: FloatArray) -> Losses:
         """Return the losses, or the fitness, of rows (n, d) over the sample; ``inf`` where they are no number."""

@@ -94,9 +94,9 @@ class Bench:
         self.table, self.columns, self.read_options, self.settings = table, columns, read_options, settings
         self.options = replace(settings.build(FitOptions), time_budget="")
         self.frame, schema, cut, self.notes = lay_out(table, columns, read_options, self.options)
-        shape = choose_shape(self.options, self.frame, int((cut.valid - cut.start).max()))
-        self.shape, self.horizon = shape, shape.horizon
         targets, past, future = (len(c) for c in (schema.target_columns, schema.past_columns, schema.future_columns))
+        shape = choose_shape(self.options, self.frame, cut, (targets, past, future))
+        self.shape, self.horizon = shape, shape.horizon
         index = WindowIndex(self.frame, (targets, past, future))
 
         def windows(lags: int, part: str) -> int:
@@ -201,7 +201,8 @@ class Bench:
         found = {name.partition(".")[0] if name.split(".")[0] in COVARIATES else name for name in candidate}
         limits = {**dict.fromkeys((f"trainer.{n}" for n in LENGTHS), "--trial-steps"), "time_budget": "--trial-budget"}
         origins = {**self.settings.origins, **limits, **dict.fromkeys(found, "found by tune")}
-        return replace(self.settings, origins=origins)
+        top = {name: value for name, value in candidate.items() if "." not in name}
+        return replace(self.settings, top={**self.settings.top, **top}, origins=origins)
 
     # --------------------------------------------------------------------------------------------------- judgement
 
@@ -244,7 +245,8 @@ class Bench:
 
         def loss(scaled: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float64]:
             rows = starts[:, None] + forecaster.shape.lags + np.arange(self.horizon)
-            error = forecaster.to_units(scaled, self.frame.time[rows]) - observed[rows]
+            scaler = forecaster.scaler.of(self.frame.series_of(starts))
+            error = forecaster.to_units(scaled, self.frame.time[rows], scaler) - observed[rows]
             return np.asarray(LOSSES[self.options.loss](error / self.spread).mean())
 
         objective = replace(task.objective, fitness=loss)

@@ -1,0 +1,64 @@
+"""What lies ahead of a row: the rows and the times of the steps that are forecast."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforecast.data.frame import Frame
+from tsforecast.data.window import positions
+
+
+class Ahead:
+    """The grid positions after given rows: which rows of the frame lie there, and at what times.
+
+    Args:
+        frame: The series.
+        cutoffs: (K,) row numbers.
+        horizon: H.
+    """
+
+    def __init__(self, frame: Frame, cutoffs: NDArray[np.int64], horizon: int) -> None:
+        self.frame, self.cutoffs, self.horizon = frame, cutoffs, horizon
+        self.series = frame.series_of(cutoffs)
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """(K, H) row of the frame at each step ahead; -1 where the frame has none (a gap, or past its end)."""
+        return rows_at(self.frame, self.cutoffs, np.arange(1, self.horizon + 1))
+
+    def time(self) -> NDArray[np.int64]:
+        """(K, H) times ahead."""
+        frame, freq = self.frame, self.frame.freq
+        origin = frame.time[self.cutoffs]
+        if freq.kind == "fixed":
+            return origin[:, None] + freq.step * np.arange(1, self.horizon + 1)
+        out = np.where(self.rows >= 0, frame.time[self.rows], 0)
+        for k in np.flatnonzero((self.rows < 0).any(axis=1)):
+            out[k] = self._continued(self.rows[k], out[k], int(origin[k]))
+        return out
+
+    def _continued(self, rows: NDArray[np.int64], time: NDArray[np.int64], origin: int) -> NDArray[np.int64]:
+        """Fill in the times after the last known row of one fold."""
+        known = int((rows >= 0).argmin()) if (rows < 0).any() else len(rows)
+        last = int(time[known - 1]) if known else origin
+        return np.concatenate((time[:known], self.frame.freq.after(last, len(rows) - known)))
+
+
+def rows_at(frame: Frame, origins: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (K, n) rows that lie given numbers of steps from (K,) rows on the time grid; -1 where there is none."""
+    place = positions(frame)
+    series = frame.series_of(origins)
+    out = np.full((len(origins), len(steps)), -1, dtype=np.int64)
+    order = np.argsort(series, kind="stable")
+    borders = np.searchsorted(series[order], np.arange(len(frame.series) + 1))
+    for s in np.flatnonzero(np.diff(borders)):
+        chosen = order[borders[s] : borders[s + 1]]
+        first, last = frame.bounds[s], frame.bounds[s + 1]
+        own = place[first:last]
+        wanted = place[origins[chosen]][:, None] + steps
+        found = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
+        out[chosen] = np.where(own[found] == wanted, first + found, -1)
+    return out

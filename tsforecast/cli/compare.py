@@ -1,0 +1,164 @@
+"""``tsforecast compare``: train several models, rank them beside the baselines, keep one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tsforecast.cli.options import DEBUG, QUIET, RECIPE, Flags, data_sources, with_options
+from tsforecast.cli.progress import DONE, FAILED, LEADER, Board, board
+from tsforecast.cli.report import Reporter
+from tsforecast.errors import AnswerNo, Interrupted, UsageError
+from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions
+
+if TYPE_CHECKING:
+    from tsforecast.comparison import Comparison
+    from tsforecast.preparation import Task
+    from tsforecast.ranking import Ranking, Row
+    from tsforecast.trainers.base import Progress
+
+
+@with_options(CompareOptions, ColumnOptions, FitOptions, ReadOptions)
+def compare(
+    flags: Flags,
+    data: list[str] | None = typer.Argument(
+        None, help="CSV, TSV, JSON Lines or Parquet files, also .gz and .zst; - is stdin."
+    ),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="Model file for the best on the validation rows, for example best.safetensors."
+    ),
+    plot: Path | None = typer.Option(None, "--plot", help="Draw the ranking to this file: ranking.png, .svg or .pdf."),
+    pairs: list[str] | None = typer.Option(
+        None, "--set", help="Option of model or trainer, for all that have it: model.hidden=64."
+    ),
+    config: Path | None = typer.Option(None, "--config", help="TOML file of options that all have in common."),
+    recipe: str = RECIPE,
+    force: bool = typer.Option(False, "--force", help="Overwrite existing files."),
+    format: str = typer.Option(
+        "", "--format", "-f", help="csv, tsv, json, jsonl, parquet or table [default: table on a terminal]"
+    ),
+    json: bool = typer.Option(False, "--json", help="Print ranking and claims as one JSON document."),
+    quiet: bool = QUIET,
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say what was detected and how each step went."),
+    debug: bool = DEBUG,  # noqa: ARG001 - read by app
+) -> None:
+    """Train models under one --time-budget each and rank them, with the baselines, on the same test folds.
+
+    tsforecast compare plant.csv -t power --models gru,tdnn,linear --time-budget 30s -o best.safetensors
+    """
+    from tsforecast.cli.output import choose_format
+
+    report = Reporter(quiet=quiet, verbose=verbose)
+    kind = "json" if json else choose_format(format) if format or not sys.stdout.isatty() else "table"
+    _check_paths(output, plot, force=force)
+    settings = flags.settings(config, pairs or [], recipe)
+
+    from tsforecast import artifact
+    from tsforecast.comparison import Comparison
+    from tsforecast.data.read import read
+
+    table = read(data_sources(data), settings.build(ReadOptions), stdin=sys.stdin.buffer)
+    contest = Comparison(table, settings)
+    for text in dict.fromkeys(table.notes):  # rows are laid out twice: to train on, and to rank on
+        report.detail(text)
+    with board(report) as shown:
+        ranking = contest.run(_Live(shown, contest, report))
+    _print(ranking, kind)
+    if plot is not None:
+        from tsforecast.plots.ranking import draw
+        from tsforecast.plots.save import save
+
+        save(draw(ranking), plot)
+        report.note(f"plot {plot}")
+    if output is not None:
+        artifact.save(output, ranking.kept.forecaster, ranking.kept.fingerprint)
+    _conclude(ranking, contest.chosen.min_skill, output, report)
+
+
+class _Live:
+    """Follows a comparison on the board: a line for every entry, with a star at the one that would be kept by now."""
+
+    def __init__(self, shown: Board, contest: Comparison, report: Reporter) -> None:
+        self._board, self._contest, self._report = shown, contest, report
+        waiting = [entry.name for entry in contest.entries if entry.name not in contest.problems]
+        self._lines = {name: shown.line(name, begun=False) for name in waiting}
+        self._done: list[Row] = []
+
+    def started(self, name: str, seed: int, task: Task) -> Callable[[Progress], None]:
+        """Start the line of an entry."""
+        several = f" (seed {seed})" if self._contest.chosen.seeds > 1 else ""
+        self._report.detail(f"{name}{several}: lags {task.forecaster.shape.lags}")
+        self._lines[name].begin(f"{name}{several}")
+        return self._board.training(self._lines[name], task)
+
+    def finished(self, row: Row) -> None:
+        """Show a score or a problem, and mark who leads now."""
+        if row.problem:
+            if row.model in self._lines:
+                self._lines[row.model].end(row.problem, mark=FAILED)
+            self._report.detail(f"{row.model}: {row.problem}")
+            return
+        self._done.append(row)
+        self._report.detail(f"{row.model}: {_score(row, self._contest.metric)}")
+        leader = self._contest.leader(self._done)
+        for other in self._done:
+            mark = LEADER if other is leader else DONE
+            self._lines[other.model].end(_score(other, self._contest.metric), mark=mark)
+
+
+def _score(row: Row, metric: str) -> str:
+    valid = f"validation {metric} {row.valid:.4g}, " if row.valid == row.valid else ""
+    return f"{valid}test {metric} {row.scores[metric]:.4g}"
+
+
+def _check_paths(output: Path | None, plot: Path | None, *, force: bool) -> None:
+    """Refuse, before any work, what could not be written in the end."""
+    from tsforecast.files import check_new
+
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UsageError(f"--plot {plot}: the suffix says what to draw", hint="name it ranking.png, .svg or .pdf")
+    for path in (output, plot):
+        if path is not None:
+            check_new(path, force=force)
+
+
+def _print(ranking: Ranking, kind: str) -> None:
+    """Print the ranking."""
+    from tsforecast.cli.output import write_json, write_table
+
+    if kind == "json":
+        write_json(ranking.to_json())
+        return
+    columns = {name: [_rounded(cell) for cell in cells] for name, cells in ranking.columns().items()}
+    if kind == "table":
+        columns.pop("problem", None)  # it is said below
+    write_table(columns, format=kind)
+
+
+def _rounded(cell: Any) -> Any:
+    """Return a number with the six digits that a score is good for."""
+    return float(f"{cell:.6g}") if isinstance(cell, float) else cell
+
+
+def _conclude(ranking: Ranking, least: float | None, output: Path | None, report: Reporter) -> None:
+    """Say what was found, what may be claimed of the model that is kept, and what failed."""
+    for text in ranking.notes:
+        report.note(text)
+    for row in ranking.failed:
+        report.warning(f"{row.model}: {row.problem}" + (f"; {row.hint}" if row.hint else ""))
+    report.note(ranking.groups)
+    report.note(ranking.sentence + (f"; {output}" if output else ""))
+    if ranking.ended == "interrupted":
+        finished = sum(not row.is_baseline for row in ranking.ranked)
+        kept = f"the best of them is in {output}" if output else "name a file with --output to keep the best of them"
+        raise Interrupted(f"interrupted: {finished} of {finished + len(ranking.failed)} models are ranked", hint=kept)
+    skill = ranking.chosen.skill
+    if least is not None and not skill >= least:
+        raise AnswerNo(
+            f"the skill of {ranking.chosen.model} over {ranking.baseline.model} is {skill:.3f}, less than {least:g}",
+            hint="see `tsforecast models` for other models, give more --time-budget, or lower --min-skill",
+        )

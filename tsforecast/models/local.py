@@ -1,0 +1,44 @@
+"""One network per series."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from tsforecast.models.base import Around, Dims, FloatArray, Inputs, Network, Params
+from tsforecast.ops.base import Array, Ops
+
+
+@final
+class Local(Around):
+    """Every series has parameters of its own: each (...) of the network inside becomes (S, ...).
+
+    All start alike, so that each becomes what it would be if it were trained alone.
+
+    Source: P. Montero-Manso & R. J. Hyndman, Principles and algorithms for forecasting groups of time series, Int. J.
+    Forecasting 37 (2021), section 2, for local beside global methods.
+
+    Args:
+        network: The network of one series.
+        dims: Sizes with all S series.
+    """
+
+    def __init__(self, network: Network, dims: Dims) -> None:
+        super().__init__(network, dims)
+
+    def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
+        count = self.dims.series
+        return {name: np.repeat(value[None], count, axis=0) for name, value in self.network.init(rng).items()}
+
+    def inside(self, ops: Ops, inputs: Inputs) -> Inputs:  # noqa: ARG002 - as those of other networks
+        """Return what the network of a series sees: what this one sees."""
+        return inputs
+
+    def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
+        return ops.by_group(
+            inputs.series,
+            params,
+            vars(inputs),
+            lambda own_ops, own, windows: self.network.apply(own_ops, own, Inputs(**windows)),
+        )

@@ -1,0 +1,45 @@
+"""The network that options describe, composed from the outside to the inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tsforecast.config import make
+from tsforecast.models.base import Dims, Network, make_network
+from tsforecast.models.channels import Independent, single_channel
+from tsforecast.models.cycle import Cycled
+from tsforecast.models.ensemble import Ensemble
+from tsforecast.models.levels import Levels
+from tsforecast.models.local import Local
+from tsforecast.models.normalize import Normalized
+from tsforecast.models.series import Embedded, with_vector
+from tsforecast.models.shrunk import Shrunk
+from tsforecast.options import FitOptions
+from tsforecast.registry import MODELS
+
+
+def build_network(options: FitOptions, model_options: Mapping[str, Any], dims: Dims, base: str = "") -> Network:
+    """Return the network that options describe, inside its window normalisation and drawn towards a base, if any."""
+    cls = MODELS.get(options.model)
+    config = make(cls.Config, model_options, "model")
+    mixed = options.channels == "mixed" or (cls.mixes and not options.channels)
+    alone = dims.targets > 1 and not mixed
+    inner = single_channel(dims, options.embedding) if alone else dims
+    if dims.series > 1 and options.embedding:
+        network: Network = make_network(options.model, config, with_vector(inner, options.embedding))
+        network = Embedded(network, inner, options.embedding)
+    else:
+        network = make_network(options.model, config, inner)
+    if len(dims.levels) > 1:
+        network = Levels(network)
+    if alone:
+        network = Independent(network, dims, options.embedding)
+    if dims.cycle:
+        network = Cycled(network)
+    network = Normalized(network, options.normalize)
+    if options.local:
+        network = Local(network, dims)
+    if options.ensemble > 1:
+        network = Ensemble(network, options.ensemble)
+    return Shrunk(network, base) if base else network
