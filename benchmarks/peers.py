@@ -37,7 +37,9 @@ from pathlib import Path
 from typing import Any
 
 HORIZON = 96
-OURS = {"gru": ["-m", "gru", "--lags", "720", "--loss", "mse"]}  # name to the flags of `train`
+RECIPE = "--recipe long-horizon --embedding 16 --set trainer.epoch_size=2048 --set trainer.steps=200 --patience 99"
+# name to the flags of `train`
+OURS = {"gru": RECIPE.split(), "linear": ["-m", "linear", "--lags", "720", "--loss", "mse"]}
 NETWORKS = ("LSTM", "GRU", "TCN", "NLinear", "DLinear")
 PEERS = [f"{library}-{network}" for library in ("darts", "neuralforecast") for network in NETWORKS]
 SETS = {"ETTh1": 1, "ETTm1": 4}  # rows per hour

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 import tsforecast
-from tsforecast import comparison, preparation
+from tsforecast import preparation
 from tsforecast.artifact import Artifact
-from tsforecast.comparison import Comparison, Nobody
+from tsforecast.comparing import comparison
+from tsforecast.comparing.comparison import Comparison, Nobody
 from tsforecast.config import Layer, resolve
 from tsforecast.data.read import read
 from tsforecast.errors import DataError, Interrupted, TrainingError, UsageError
@@ -264,7 +265,7 @@ def test_pairs_that_a_baseline_lacks_are_scored_for_nobody(monkeypatch):
         few = np.where(np.arange(len(values))[:, None] % 2, made.baselines["drift"], np.nan)
         return (replace(made, baselines={**made.baselines, "seasonal_naive": values, "drift": few}),)
 
-    from tsforecast import ground
+    from tsforecast.comparing import ground
 
     assemble = ground.assemble
     monkeypatch.setattr(ground, "assemble", holed)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tsforecast.comparing.entries import parse_entries, trained_models
 from tsforecast.config import Layer, resolve
-from tsforecast.entries import parse_entries, trained_models
 from tsforecast.errors import UsageError
 from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions
 from tsforecast.registry import MODELS

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tsforecast.artifact import Artifact, Fingerprint
 from tsforecast.artifact import load as load_artifact
 from tsforecast.artifact import save as save_artifact
-from tsforecast.comparison import Comparison
+from tsforecast.comparing.comparison import Comparison
+from tsforecast.comparing.ranking import Ranking
 from tsforecast.config import Layer, Settings, make, resolve
 from tsforecast.data.clock import SECONDS, parse_time
 from tsforecast.data.read import read
@@ -21,7 +22,6 @@ from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOp
 from tsforecast.prediction import predict as forecast
 from tsforecast.prediction import read_frame, read_future
 from tsforecast.preparation import prepare
-from tsforecast.ranking import Ranking
 
 if TYPE_CHECKING:
     import pandas as pd

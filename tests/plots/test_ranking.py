@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 from matplotlib.figure import Figure
 
+from tsforecast.comparing.ranking import Ranking, Row
 from tsforecast.plots.ranking import draw
 from tsforecast.plots.save import save
-from tsforecast.ranking import Ranking, Row
 
 
 def row(model: str, rank: int, score: float, **more: Any) -> Row:

@@ -16,9 +16,9 @@ from tsforecast.errors import AnswerNo, Interrupted, UsageError
 from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions
 
 if TYPE_CHECKING:
-    from tsforecast.comparison import Comparison
+    from tsforecast.comparing.comparison import Comparison
+    from tsforecast.comparing.ranking import Ranking, Row
     from tsforecast.preparation import Task
-    from tsforecast.ranking import Ranking, Row
     from tsforecast.trainers.base import Progress
 
 
@@ -58,7 +58,7 @@ def compare(
     settings = flags.settings(config, pairs or [], recipe)
 
     from tsforecast import artifact
-    from tsforecast.comparison import Comparison
+    from tsforecast.comparing.comparison import Comparison
     from tsforecast.data.read import read
 
     table = read(data_sources(data), settings.build(ReadOptions), stdin=sys.stdin.buffer)

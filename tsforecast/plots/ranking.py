@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from tsforecast.comparing.ranking import TOP, Ranking, Row
 from tsforecast.plots import style
-from tsforecast.ranking import TOP, Ranking, Row
 
 FAR = 2.5  # times the best score: what is farther off is an arrow at the border, so that the others can be told apart
 PER_ROW, FRAME = 0.42, 2.1  # inches
@@ -23,7 +23,7 @@ def draw(ranking: Ranking) -> Figure:
     model that is kept is bold.
 
     Args:
-        ranking: From ``tsforecast.comparison``.
+        ranking: From ``tsforecast.comparing.comparison``.
     """
     rows, metric = ranking.ranked, ranking.metric
     scores = [row.scores[metric] for row in rows]

@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 
 from tsforecast.artifact import Artifact, Fingerprint
 from tsforecast.backtest import find_cutoffs
+from tsforecast.comparing.entries import Entry, parse_entries
+from tsforecast.comparing.ground import Ground, common
+from tsforecast.comparing.ranking import Ranking, Row, rank
 from tsforecast.config import Settings
 from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
 from tsforecast.durations import seconds
-from tsforecast.entries import Entry, parse_entries
 from tsforecast.errors import DataError, Interrupted, TrainingError, TSForecastError, UsageError
 from tsforecast.fitting import OnProgress, Outcome, fit, refit
 from tsforecast.forecaster import Forecaster
-from tsforecast.ground import Ground, common
 from tsforecast.metrics.base import Floats, Metric
 from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions
 from tsforecast.prediction import read_frame
 from tsforecast.preparation import Laid, Task, lay_out, prepare
-from tsforecast.ranking import Ranking, Row, rank
 from tsforecast.registry import METRICS
 from tsforecast.seen import first_new_rows
 from tsforecast.trainers.objective import VALID_WINDOWS

@@ -1,0 +1,1 @@
+"""Comparing models: who takes part, the folds they share, their ranking."""
