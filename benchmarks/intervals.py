@@ -42,7 +42,7 @@ MODELS = {
 
 
 def measures(f: Forecasts) -> list[float]:
-    """Return n, coverage, lowest local coverage of all steps and of one, mean width and pinball."""
+    """Return n, coverage, lowest coverage in 200 in a row of all steps and of one, mean width and pinball."""
     known = np.isfinite(f.actual)
     low, high = (f.quantiles[level] for level in LEVELS)
     inside = np.where(known, (f.actual >= low) & (f.actual <= high), np.nan)

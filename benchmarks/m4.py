@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 Series = dict[str, Floats]
 
 LEVELS = (0.025, 0.975)
-COMMON = "-m linear --local --set model.block=1 --transform log --refit --quantiles 0.025,0.975 --intervals conformal"
+COMMON = "--recipe m4-hourly --quantiles 0.025,0.975 --intervals conformal"
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Part:
 
 
 PARTS = {
-    "hourly": Part("m4_hourly/Hourly", 24, 48, (18.383, 2.395), f"{COMMON} --lags 168 --valid 96"),
-    "weekly": Part("m4_weekly/Weekly", 1, 13, (9.161, 2.777), f"{COMMON} --lags 58 --valid 0.1"),
+    "hourly": Part("m4_hourly/Hourly", 24, 48, (18.383, 2.395), COMMON),
+    "weekly": Part("m4_weekly/Weekly", 1, 13, (9.161, 2.777), f"{COMMON} --lags 58 --season-length 1 --valid 0.1"),
 }
 
 

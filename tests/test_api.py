@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 import tsforecast
+from tsforecast import recipes
 from tsforecast.artifact import Artifact
 from tsforecast.cli.app import run
 from tsforecast.errors import DataError, UsageError
+from tsforecast.trainers.least_squares import LeastSquares
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +84,46 @@ def test_future_data_may_be_a_frame(frame: pd.DataFrame) -> None:
 
 
 def test_evaluate_scores_the_rows_kept_out(trained: Artifact, frame: pd.DataFrame) -> None:
-    made = tsforecast.evaluate(trained, frame, metrics=["mae"])
+    made = tsforecast.evaluate(trained, frame, metric=["mae"])
     assert made.records[0]["n"] == 35 * 6
     assert made.verdicts[0].skill > 0
-    assert tsforecast.evaluate(trained, frame, metrics=["mae"], n_windows=1).records[0]["n"] == 6
+    assert tsforecast.evaluate(trained, frame, metric="mae", n_windows=1).records[0]["n"] == 6
+    assert {"mae", "rmse"} <= set(tsforecast.evaluate(trained, frame, metric="mae, rmse").records[0])
+
+
+def test_evaluate_takes_what_is_known_of_the_domain(trained: Artifact, frame: pd.DataFrame) -> None:
+    limited = tsforecast.evaluate(trained, frame, rated=11, metric="nrmse")
+    assert np.nanmax(limited.forecasts[0].forecast) == pytest.approx(11)
+    whole = tsforecast.evaluate(trained, frame, rated=22, metric="nrmse").records[0]["nrmse"]
+    rmse = tsforecast.evaluate(trained, frame, metric="rmse").records[0]["rmse"]
+    assert whole == pytest.approx(rmse / 22)
+    low = tsforecast.evaluate(trained, frame.assign(power=frame.power - 12), domain="wind").forecasts[0]
+    assert np.nanmin(low.forecast) == 0
+
+
+def test_an_interrupt_before_the_first_step_leaves_nothing_to_return(
+    frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LeastSquares, "fit", lambda *_, **__: (interrupted() for _ in range(1)))
+    with pytest.raises(KeyboardInterrupt):
+        tsforecast.train(frame, "power", model="linear", horizon=6, lags=24)
+
+
+def test_a_recipe_lies_below_the_arguments(
+    frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.toml").write_text(
+        'lags = 12\nhorizon = 9\ndomain = "wind"\n[model]\nname = "linear"\n'
+        '[recipe]\nsummary = "s"\nsource = "s"\nmeasured = []\n'
+    )
+    monkeypatch.setattr(recipes, "FOLDER", tmp_path)
+    made = tsforecast.train(frame, "power", recipe="mine", horizon=6).forecaster
+    assert (made.options.model, made.shape.lags, made.shape.horizon, made.options.floor) == ("linear", 12, 6, 0.0)
+    with pytest.raises(UsageError, match="unknown recipe 'mein'"):
+        tsforecast.train(frame, "power", recipe="mein")
 
 
 def test_an_option_that_does_not_exist_is_never_ignored(trained: Artifact, frame: pd.DataFrame) -> None:
@@ -95,5 +133,5 @@ def test_an_option_that_does_not_exist_is_never_ignored(trained: Artifact, frame
         tsforecast.train(frame, "power", model="gru", model_options={"hiden": 3})
     with pytest.raises(UsageError, match="unknown option 'model'"):
         tsforecast.predict(trained, frame, model="gru")
-    with pytest.raises(UsageError, match="unknown option 'metric'"):
-        tsforecast.evaluate(trained, frame, metric="mae")
+    with pytest.raises(UsageError, match="unknown option 'metrics'"):
+        tsforecast.evaluate(trained, frame, metrics="mae")

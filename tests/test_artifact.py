@@ -119,7 +119,8 @@ def test_a_changed_option_is_noticed(path: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda document, _: document.update(format=FORMAT + 1), "has format 2, this version reads up to 1"),
+        (lambda document, _: document.update(format=FORMAT + 1), f"format {FORMAT + 1}, this version reads {FORMAT}"),
+        (lambda document, _: document.update(format=FORMAT - 1), f"format {FORMAT - 1} of an older version"),
         (lambda document, _: document.update(format="one"), "says nothing of its format"),
         (lambda document, _: document.pop("options"), "lacks something a model file must have: 'options'"),
         (lambda document, _: document.update(clock=3), "lacks something"),

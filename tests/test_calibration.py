@@ -73,6 +73,15 @@ def test_an_interval_that_covers_enough_on_one_side_only_is_called_lopsided():
     )
 
 
+def test_an_actual_on_a_bound_is_inside_and_not_below():
+    """Power that is often exactly zero, with a lower bound of zero."""
+    f = make()
+    low, middle = f.quantiles[0.05], f.quantiles[0.25]
+    found = calibrate(replace(f, actual=np.where((low < f.actual) & (f.actual < middle), low, f.actual)))
+    assert found.levels[0].share > 0.2
+    assert found.honest and "lopsided" not in found.sentence
+
+
 def test_the_order_of_the_folds_does_not_matter():
     f = make(names=("a", "b"))
     shuffled = f.take(np.random.default_rng(0).permutation(len(f.series)))

@@ -14,6 +14,7 @@ from tsforecast import preparation
 from tsforecast.artifact import Artifact
 from tsforecast.comparing import comparison
 from tsforecast.comparing.comparison import Comparison, Nobody
+from tsforecast.comparing.ranking import Row
 from tsforecast.config import Layer, resolve
 from tsforecast.data.read import read
 from tsforecast.errors import DataError, Interrupted, TrainingError, UsageError
@@ -66,7 +67,7 @@ def test_scores_are_those_of_a_loop_over_evaluate():
     made = tsforecast.compare(data, "power", models="rnn,gru", metric="mae,rmse", **words)
     for name in ("rnn", "gru"):
         artifact = tsforecast.train(data, "power", model=name, test="0.2", **words)
-        told = tsforecast.evaluate(artifact, data, metrics=["mae", "rmse"]).records
+        told = tsforecast.evaluate(artifact, data, metric=["mae", "rmse"]).records
         scores = {r["model"]: (r["mae"], r["rmse"]) for r in told if r["step"] is None}
         for row in made.rows:
             expected = scores["forecast"] if row.model == name else scores.get(row.model)
@@ -131,11 +132,20 @@ def test_without_validation_folds_the_claim_says_that_the_test_rows_chose():
 def test_the_kept_model_is_the_chosen_one_and_forecasts_the_same(tmp_path, ranking):
     kept = ranking.kept
     assert isinstance(kept, Artifact)
-    told = tsforecast.evaluate(kept, table(), metrics=["mae"]).records
+    told = tsforecast.evaluate(kept, table(), metric=["mae"]).records
     tsforecast.save(kept, tmp_path / "m.safetensors")
     again = tsforecast.predict(tsforecast.load(tmp_path / "m.safetensors"), table())
     pd.testing.assert_frame_equal(tsforecast.predict(kept, table()), again)
     assert told[0]["mae"] == pytest.approx(ranking.chosen.scores["mae"], rel=0.05)  # here over all of its own folds
+
+
+def test_who_cannot_be_trained_again_does_not_take_part():
+    data = table(200, series=("a", "b"))
+    made = contest(data, "linear,gru", series_id="plant", local=True, refit=True)
+    assert "its own best step" in made.problems["gru"].message
+    assert list(made.problems) == ["gru"]
+    with pytest.raises(UsageError, match="its own best step"):
+        contest(data, "gru", series_id="plant", local=True, refit=True)
 
 
 def test_refit_trains_the_chosen_one_again_and_says_so():
@@ -201,6 +211,32 @@ def test_who_fails_is_a_row_with_its_problem_and_does_not_end_it(monkeypatch):
     assert made.to_frame()["problem"].notna().sum() >= 2
 
 
+def test_a_first_entry_that_cannot_be_laid_out_does_not_end_it():
+    made = contest(table().assign(power=lambda frame: frame.power - 12), "gru:transform=log,linear").run()
+    assert [(row.model, row.rank) for row in made.failed] == [("gru:transform=log", None)]
+    assert made.chosen.model == "linear"
+
+
+def test_only_the_first_metric_needs_a_direction():
+    made = contest(table(), "gru", metric="mae,bias").run()
+    assert made.metrics == ("mae", "bias")
+    assert all(math.isfinite(row.scores["bias"]) for row in made.ranked)
+
+
+def test_a_metric_without_a_value_on_the_validation_rows_is_refused():
+    data = table()
+    data.loc[data.index[192:320], "power"] = 0.0  # of zeros no relative error is known
+    with pytest.raises(UsageError, match="mape has no value for the validation rows") as refused:
+        contest(data, "gru", metric="mape", lags="24")
+    assert "--metric mae" in refused.value.hint
+
+
+@pytest.mark.parametrize("metric", ["mae", "r2"])
+def test_a_score_that_is_no_number_is_never_the_best(metric):
+    rows = [Row(str(valid), valid=valid) for valid in (math.nan, 0.5, math.nan)]
+    assert contest(table(), "gru", metric=metric).leader(rows).model == "0.5"
+
+
 def test_when_nobody_can_be_trained_that_is_an_error(monkeypatch):
     def diverges(task, **words):
         raise TrainingError("training diverged", hint="use a smaller step")
@@ -214,6 +250,7 @@ def test_when_nobody_can_be_trained_that_is_an_error(monkeypatch):
     ("settings", "error", "message"),
     [
         ({"metric": "bias"}, UsageError, "cannot rank"),
+        ({"metric": "mae,crps"}, UsageError, "for quantiles"),
         ({"metric": "ma"}, UsageError, "unknown metric"),
         ({"test": "0"}, DataError, "no rows are kept out"),
         ({"target": "powr"}, DataError, "powr"),

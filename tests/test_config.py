@@ -29,6 +29,7 @@ class Sample:
     rate: float = option(0.5, "A rate.", low=0)
     name: str = option("a", "A name.", choices=("a", "b"))
     sizes: tuple[int, ...] = option((1,), "Sizes.", low=1)
+    levels: tuple[float, ...] = option((), "Levels.", high=0.9)
     cap: float | None = option(None, "A cap.")
     on: bool = option(False, "A switch.")
 
@@ -88,6 +89,8 @@ def test_values_that_do_not_fit_are_refused(kind, value, word):
         ({"count": 0}, "count: 0 is too small; the smallest value is 1"),
         ({"count": "11"}, "count: 11 is too large; the largest value is 10"),
         ({"rate": "nan"}, "rate: nan is too small"),
+        ({"levels": "10,90"}, "levels: 10.0 is too large; the largest value is 0.9; shares, not percent: 0.1,0.9"),
+        ({"levels": "0.1,0.95"}, "levels: 0.95 is too large; the largest value is 0.9"),
         ({"sizes": "4,0"}, "sizes: 0 is too small"),
         ({"name": "c"}, "name: 'c' is not known; choose from a, b"),
         ({"cuont": 3}, "unknown option 'm.cuont'; did you mean 'm.count'?"),

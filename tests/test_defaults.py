@@ -10,7 +10,7 @@ import pytest
 from tsforecast.data.freq import Freq
 from tsforecast.data.seasons import Seasons
 from tsforecast.data.split import Split
-from tsforecast.defaults import choose_shape, explain, look
+from tsforecast.defaults import choose_shape, explain, look, parse_lengths
 from tsforecast.errors import UsageError
 from tsforecast.options import FitOptions
 
@@ -79,6 +79,18 @@ def test_cycles_need_ten_of_each_and_a_clock(rows):
         shape(*rows(3000, "step"), found, cycle="24")
     with pytest.raises(UsageError, match="do not show a whole cycle of 5000 steps"):
         shape(frame, cut, found, cycle="24,5000")
+
+
+def test_a_cycle_that_is_named_twice_is_one():
+    assert parse_lengths("24,168, 24") == (24, 168)
+
+
+def test_cycles_that_hardly_ever_meet_are_refused(rows):
+    frame, cut = rows(5000)
+    with pytest.raises(UsageError, match="season of 24 they repeat too rarely to count"):
+        shape(frame, cut, NOTHING, season_length=24, cycle="997,991,983")
+    found = Seasons((677, 673, 661, 24), ())
+    assert shape(*rows(20_000), found, season_length=24, cycle="auto").cycle == (677, 673, 24)
 
 
 def test_tables_of_cycles_stay_small(rows):

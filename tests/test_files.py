@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from tsforecast.errors import UsageError
-from tsforecast.files import write_atomically
+from tsforecast.files import check_plot, write_atomically
 
 
 def test_a_file_is_written_and_replaced(tmp_path):
@@ -49,3 +50,11 @@ def test_a_folder_in_the_way_stays(tmp_path):
     with pytest.raises(UsageError, match=r"cannot write .*sub"):
         write_atomically(tmp_path / "sub", b"")
     assert [p.name for p in tmp_path.iterdir()] == ["sub"]
+
+
+@pytest.mark.parametrize(("name", "said"), [("out.bmp", "cannot be written as '.bmp'"), ("out", "the suffix says")])
+def test_a_plot_needs_a_suffix_that_can_be_drawn(name, said):
+    with pytest.raises(UsageError, match=said) as refused:
+        check_plot(Path(name))
+    assert refused.value.hint == "name it out.png, .svg or .pdf"
+    assert check_plot(Path("out.SVG")) == Path("out.SVG")

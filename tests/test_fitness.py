@@ -207,3 +207,14 @@ def test_a_metric_without_a_value_is_refused_before_training(monkeypatch: pytest
     assert prepare(*given, {}, {"fitness": "mae"}).naive_loss() == 0
     with pytest.raises(UsageError, match="fitness=mase has no value for these rows"):
         prepare(*given, {}, {"fitness": "mase"})
+
+
+def test_a_trainer_that_minimises_a_metric_trains_no_quantiles() -> None:
+    columns = ColumnOptions(target=("y0",), series_id="site")
+    options = FitOptions(horizon=H, lags="6", model="linear", trainer="genetic", quantiles=(0.1, 0.9), valid="0.4")
+    given = read([table()], ReadOptions()), columns, ReadOptions()
+    assert prepare(*given, options).forecaster.shape.levels == (0.1, 0.5, 0.9)
+    with pytest.raises(UsageError, match="forecasts a point and cannot train --quantiles"):
+        prepare(*given, options, {}, {"fitness": "rmse"})
+    around = dataclasses.replace(options, intervals="conformal")
+    assert prepare(*given, around, {}, {"fitness": "rmse"}).forecaster.shape.levels == ()

@@ -175,6 +175,30 @@ def test_divergence_is_an_error_with_a_way_out(make_task):
         fit(make_task(Scripted([1.0, math.inf])))
 
 
+def test_flat_validation_rows_make_no_divergence(make_task):
+    """Where naive is nearly perfect, a normal loss is a huge multiple of its loss."""
+    task = make_task(Scripted([0.5, 0.4]))
+    task.objective.tables.target[task.objective.valid[0] :] *= 1e-6
+    assert task.naive_loss() < 1e-9
+    assert fit(task).ended == "finished"
+    with pytest.raises(TrainingError, match="1e\\+05 scaled units"):
+        fit(replace(task, trainer=Scripted([1e5])))
+
+
+def test_an_interrupt_after_the_last_step_does_not_cost_the_training(make_task, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "m.resume"
+    with monkeypatch.context() as during:
+        during.setattr(fitting.shrinkage, "measure", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(make_task(Scripted([3, 1, 2])), checkpoint=path)
+    outcome = fit(make_task(Scripted([3, 1, 2])), checkpoint=path, resume=True)
+    assert (outcome.ended, len(outcome.forecaster.history)) == ("finished", 3)
+    assert outcome.forecaster.params == {"w": 2}
+
+
 @pytest.mark.parametrize("naive", [-0.9, 0.0, 1e-9])
 def test_a_fitness_of_any_size_and_sign_is_no_divergence(naive, make_task):
     """A negated accuracy, or a bias near zero, is nothing that a loss could be a multiple of."""

@@ -20,9 +20,9 @@ from tsforecast.intervals import (
     STEP,
     Margins,
     blind,
-    calibrate,
     check_windows,
     expected_sizes,
+    measure,
     resolve,
     track,
     widths,
@@ -41,7 +41,7 @@ def residuals(rng: np.random.Generator, windows: int, steps: int = 1) -> Any:
 def calibrated(left: Any, levels: tuple[float, ...], series: Any = 0, count: int = 1) -> Margins:
     """Calibrate around a point forecast."""
     codes = np.broadcast_to(series, len(left)).astype(np.int64)
-    return calibrate(left, np.zeros((*left.shape, len(levels))), np.arange(len(left)), codes, count, levels)
+    return measure(left, np.zeros((*left.shape, len(levels))), np.arange(len(left)), codes, count, levels)
 
 
 # ---------------------------------------------------------------------------------------------------------- options
@@ -68,7 +68,7 @@ def test_levels_are_the_networks_own_or_put_around_the_point() -> None:
         (FitOptions(quantiles=(0.1, 0.1)), False, "a level twice", "each level once"),
         (FitOptions(quantiles=(0.1,), trainer="least_squares"), True, "cannot train --quantiles", "--trainer backprop"),
         (FitOptions(quantiles=(0.1,), trainer="none"), True, "cannot train --quantiles", "--intervals conformal"),
-        (FitOptions(quantiles=(0.1,), loss="huber"), False, "not by --loss huber", "--intervals conformal"),
+        (FitOptions(quantiles=(0.1,), loss="huber"), False, "not by --loss huber", "use --loss mae, or put"),
     ],
 )
 def test_levels_that_cannot_be_trained_are_refused(options: FitOptions, point_only: bool, said: str, hint: str) -> None:
@@ -143,7 +143,7 @@ def test_levels_of_a_network_are_moved_one_by_one() -> None:
     """Conformalized quantile regression: the margin of a level is the quantile of the residuals from that level."""
     left = residuals(np.random.default_rng(5), 99)
     distance = np.stack([-1 - 0.1 * np.abs(left), 3 + 0 * left], axis=-1)
-    made = calibrate(left, distance, np.arange(99), np.zeros(99, np.int64), 1, (0.1, 0.9))
+    made = measure(left, distance, np.arange(99), np.zeros(99, np.int64), 1, (0.1, 0.9))
     np.testing.assert_allclose(made.margin[0, 0, 0], np.sort((left - distance[..., 0]).ravel())[9])
     np.testing.assert_allclose(made.margin[0, 0, 1], np.sort((left - distance[..., 1]).ravel())[89])
 
@@ -188,6 +188,20 @@ def test_a_quantile_moves_by_its_level_and_the_expected_size() -> None:
     np.testing.assert_allclose(made[:, :, 0, 0], [[1.5, 1.5], [(1.5 + STEP * 0.95) * size, 1.5 * size]])
 
 
+def test_memory_is_of_time_however_far_apart_the_cutoffs_are() -> None:
+    """After t steps of errors three times as large, a memory of m steps knows all but exp(-t / m) of it."""
+    places = np.arange(0, 61)
+    every = expected_sizes(np.full((61, 1, 1), 3.0), places)
+    for stride in (3, 12):
+        np.testing.assert_allclose(
+            expected_sizes(np.full((60 // stride + 1, 1, 1), 3.0), places[::stride]), every[::stride]
+        )
+    fade = np.exp(-60 / np.array(MEMORIES))
+    assert every[-1, 0] == pytest.approx(float(np.mean(3 - 2 * fade)))
+    late = np.append(places[:-1], 1000)  # what comes at once after a pause shares the time that passed
+    assert expected_sizes(np.full((61, 4, 1), 3.0), late)[-1, 0] == pytest.approx(3, abs=1e-3)
+
+
 def test_unknown_residuals_move_nothing() -> None:
     made = tracked(np.full((5, 4, 1), np.nan), np.arange(5))
     np.testing.assert_array_equal(made, np.broadcast_to(START, made.shape))
@@ -199,7 +213,7 @@ def test_coverage_is_kept_when_the_residuals_shift(own: bool) -> None:
     rng = np.random.default_rng(6)
     left = residuals(rng, 6000, steps=6)
     distance = np.broadcast_to([-1.0, 2.0] if own else [0.0, 0.0], (6000, 6, 1, 2))
-    static = calibrate(left[:1000], distance[:1000], np.arange(1000), np.zeros(1000, np.int64), 1, (0.05, 0.95))
+    static = measure(left[:1000], distance[:1000], np.arange(1000), np.zeros(1000, np.int64), 1, (0.05, 0.95))
     left, distance = left[1000:], distance[1000:]
     left[2000:] = left[2000:] * 3 + 4  # larger, and with a bias
 

@@ -60,6 +60,7 @@ CASES = {
     "local": {**GRU, "local": True},
     "local ensemble": {**GRU, "local": True, "ensemble": 2, "normalize": "revin"},
     "local linear": {**LINEAR, "local": True, "model_options": {"block": 1}},
+    "local refit": {**LINEAR, "local": True, "refit": True},
     "local narx": {**SMALL, "model": "narx", "local": True, "model_options": {"hidden": (3,)}},
 }
 
@@ -119,6 +120,7 @@ def test_local_networks_know_only_their_series():
         (LINEAR | {"local": True, "lags": "30"}, DataError, "series 's1' has no complete training window"),
         ({"model": "naive", "local": True}, UsageError, "trainer 'none' does not train one network per series"),
         (GRU | {"local": True, "trainer": "genetic", "trainer_options": {}}, UsageError, "--local: trainer 'genetic'"),
+        (GRU | {"local": True, "refit": True}, UsageError, "'backprop' ends every series at its own best step"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, error, said):

@@ -77,6 +77,21 @@ def test_a_future_file_needs_no_target_and_fills_what_the_data_lack() -> None:
         np.testing.assert_array_equal(predict(forecaster, frame, future=future).values, expected)
 
 
+def test_an_empty_cell_of_a_future_file_hides_nothing_that_the_data_have() -> None:
+    """The data know the first two steps, the file the last two."""
+    wind = np.random.default_rng(1).normal(size=124)
+    power = np.sin(np.arange(124) / 4)
+    power[120:] = np.nan
+    forecaster = train(table(120, wind=wind[:120]), future="wind")
+    known, given = (np.where(keep, wind, np.nan) for keep in (np.arange(124) < 122, np.arange(124) >= 122))
+    frame = frame_of(forecaster, table(124, wind=known).set_column(1, "power", pa.array(power)))
+    ahead = table(124, wind=given).slice(120).drop_columns(["power"])
+    future = read_future(forecaster, read([ahead], ReadOptions()), ReadOptions())
+    made = predict(forecaster, frame, future=future).values
+    whole = frame_of(forecaster, table(124, wind=wind).set_column(1, "power", pa.array(power)))
+    np.testing.assert_array_equal(made, predict(forecaster, whole).values)
+
+
 def test_a_future_file_needs_no_past_covariate_even_if_that_is_an_angle() -> None:
     rng = np.random.default_rng(2)
     angles = {"wind_dir": rng.uniform(0, 360, 124), "sea_dir": rng.uniform(0, 360, 124)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tsforecast.preparation import prepare
 from tsforecast.recipes import FOLDER, find_recipe, names
 
 ROWS = 1_500
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,10 @@ def test_a_recipe_says_what_it_is(name):
     assert recipe.source
     assert recipe.text.startswith("# ")
     assert "recipe" not in recipe.layer.top
+    assert ("not measured here" in recipe.text) == (not recipe.measured)
+    for line in recipe.measured:  # a figure, and the command that gives it
+        script = re.search(r"\d.* \(python (benchmarks/\w+\.py)\b.*\)$", line)
+        assert script and (ROOT / script[1]).is_file()
 
 
 @pytest.mark.parametrize("target", [("a",), ("a", "b")])

@@ -14,8 +14,10 @@ from tsforecast.data.read import read
 from tsforecast.errors import DataError, UsageError
 from tsforecast.evaluation import Evaluation, evaluate
 from tsforecast.forecaster import Forecaster
+from tsforecast.loop import one_step
 from tsforecast.options import ReadOptions
 from tsforecast.prediction import read_frame
+from tsforecast.shrinkage import Shrinkage
 from tsforecast.simulation import FEW_RUNS, simulate, verdict_of_run
 from tsforecast.verdict import judge
 
@@ -69,6 +71,20 @@ def test_a_simulation_equals_a_loop_by_hand(warmup: int) -> None:
     np.testing.assert_array_equal(f.time[0], np.arange(warmup, 120))
     np.testing.assert_allclose(f.baselines["naive"][0], np.float32(columns["y"][warmup - 1]))
     assert any("inputs are at their mean" in note for note in made.notes) == (warmup < LAGS)
+
+
+@pytest.mark.parametrize("feedback", ["output", "target"])
+def test_a_simulation_is_of_the_network_not_of_what_it_is_drawn_towards(feedback: str) -> None:
+    forecaster, columns = trained(model_options={"feedback": feedback}), record(120, 1)
+    drawn = Shrinkage("naive", 0.3, 0.0).applied(forecaster)
+    frame = frame_of(forecaster, columns)
+    (own,), (f,) = (simulate(made, frame).forecasts for made in (forecaster, drawn))
+    assert "towards naive, a simulation does not" in simulate(drawn, frame).notes[-1]
+    assert not np.array_equal(
+        drawn.forecast(frame, np.array([50]), 8).point, forecaster.forecast(frame, np.array([50]), 8).point
+    )
+    np.testing.assert_array_equal(f.forecast, own.forecast)
+    np.testing.assert_array_equal(one_step(drawn, frame, np.array([60])), one_step(forecaster, frame, np.array([60])))
 
 
 def test_the_lags_are_the_warm_up_by_default_and_later_outputs_change_nothing() -> None:

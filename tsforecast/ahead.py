@@ -1,7 +1,8 @@
-"""What lies ahead of a row: the rows and the times of the steps that are forecast."""
+"""What lies ahead of a row: the rows and the times of the steps that are forecast, and what is known of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -62,3 +63,32 @@ def rows_at(frame: Frame, origins: NDArray[np.int64], steps: NDArray[np.int64]) 
         found = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
         out[chosen] = np.where(own[found] == wanted, first + found, -1)
     return out
+
+
+def fill_from(
+    future: Frame,
+    names: Sequence[str],
+    series: NDArray[np.int64],
+    time: NDArray[np.int64],
+    values: NDArray[np.float32],
+) -> None:
+    """Put what future rows know into values, by series name and time; what they do not know stays.
+
+    Args:
+        future: Rows with F columns, or more behind them.
+        names: Series of the frame that is forecast.
+        series: (K,) their numbers.
+        time: (K, H) times ahead.
+        values: (K, H, F), changed in place.
+    """
+    codes = {name: s for s, name in enumerate(future.series)}
+    for k, s in enumerate(series):
+        code = codes.get(names[s])
+        if code is None:
+            continue
+        first, last = future.bounds[code], future.bounds[code + 1]
+        own = future.time[first:last]
+        found = np.minimum(np.searchsorted(own, time[k]), len(own) - 1)
+        hit = own[found] == time[k]
+        given = future.values[first + found[hit]][:, : values.shape[2]]
+        values[k, hit] = np.where(np.isfinite(given), given, values[k, hit])

@@ -11,17 +11,18 @@ from tsforecast.artifact import load as load_artifact
 from tsforecast.artifact import save as save_artifact
 from tsforecast.comparing.comparison import Comparison
 from tsforecast.comparing.ranking import Ranking
-from tsforecast.config import Layer, Settings, make, resolve
+from tsforecast.config import Layer, Settings, coerce, make
 from tsforecast.data.clock import SECONDS, parse_time
 from tsforecast.data.read import read
-from tsforecast.domains import find_domain
+from tsforecast.domains import resolve_with_domain
 from tsforecast.evaluation import Evaluation
 from tsforecast.evaluation import evaluate as score
 from tsforecast.fitting import fit
-from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions
+from tsforecast.options import ColumnOptions, CompareOptions, DomainOptions, FitOptions, ReadOptions
+from tsforecast.prediction import adjusted, changes_of_domain, read_frame, read_future
 from tsforecast.prediction import predict as forecast
-from tsforecast.prediction import read_frame, read_future
 from tsforecast.preparation import prepare
+from tsforecast.recipes import find_recipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,7 @@ def train(
         target: Column or columns to forecast.
         model_options: Options of the model, as ``--set model.`` takes them.
         trainer_options: Options of the trainer, likewise.
-        **options: Any flag of ``tsforecast train``: ``horizon=24``, ``model="lstm"``, ``test="0.2"``.
+        **options: Any flag of ``tsforecast train``: ``horizon=24``, ``model="lstm"``, ``recipe="sparse"``.
 
     Returns:
         What :func:`save` writes and :func:`predict` and :func:`evaluate` take.
@@ -55,12 +56,15 @@ def train(
         UsageError: An option is wrong.
         DataError: The data cannot be used.
         TrainingError: Training diverged.
+        KeyboardInterrupt: Training was interrupted before its first step ended; later, the best so far is returned.
     """
     settings = _settings({"target": target, **options}, model_options, trainer_options)
     columns, read_options = settings.build(ColumnOptions), settings.build(ReadOptions)
     chosen = settings.build(FitOptions)
     task = prepare(read(_sources(data), read_options), columns, read_options, chosen, settings.model, settings.trainer)
     forecaster = fit(task).forecaster
+    if not forecaster.history:
+        raise KeyboardInterrupt
     return Artifact(forecaster, Fingerprint.of(forecaster, task.example()), {})
 
 
@@ -106,22 +110,29 @@ def predict(
     return pd.DataFrame(columns)
 
 
-def evaluate(artifact: Artifact, data: Source, *, metrics: Sequence[str] = (), **options: Any) -> Evaluation:
+def evaluate(artifact: Artifact, data: Source, *, metric: str | Sequence[str] = (), **options: Any) -> Evaluation:
     """Score on rows that training has not seen; see ``tsforecast evaluate``.
 
     Args:
         artifact: From :func:`train` or :func:`load`.
         data: History and the rows to score.
-        metrics: Registered names; all by default.
-        **options: ``horizon``, ``stride``, ``n_windows``, ``in_sample``, ``simulate``, ``warmup``, ``adaptive`` and the
-            options of reading.
+        metric: Registered names, as a list or joined by commas; all by default.
+        **options: ``horizon``, ``stride``, ``n_windows``, ``in_sample``, ``simulate``, ``warmup``, ``adaptive``, the
+            options of the domain (``rated=100``) and those of reading.
+
+    Raises:
+        UsageError: An option is wrong.
+        DataError: Nothing to score.
     """
     names = ("horizon", "stride", "n_windows", "in_sample", "simulate", "warmup", "adaptive")
     span = {k: options.pop(k) for k in names if k in options}
+    domain = {k: options.pop(k) for k in DomainOptions.__dataclass_fields__ if k in options}
     forecaster, read_options = artifact.forecaster, make(ReadOptions, options)
     table = read(_sources(data), read_options, columns=forecaster.source_columns)
     frame, _ = read_frame(forecaster, table, read_options)
-    return score(forecaster, frame, metrics=metrics, **span)
+    if changes := changes_of_domain(_settings(domain)):
+        forecaster = adjusted(forecaster, frame, **changes)
+    return score(forecaster, frame, metrics=coerce(tuple[str, ...], metric, "metric"), **span)
 
 
 def compare(
@@ -176,10 +187,10 @@ def _settings(
     trainer: Mapping[str, Any] | None = None,
     known: Sequence[type] = KNOWN,
 ) -> Settings:
-    layers = [Layer("argument", top, model or {}, trainer or {})]
-    if top.get("domain"):
-        layers.append(Layer("domain", find_domain(top["domain"]).settings))
-    return resolve(layers, known)
+    layers = [Layer("argument", {k: v for k, v in top.items() if k != "recipe"}, model or {}, trainer or {})]
+    if top.get("recipe"):
+        layers.append(find_recipe(top["recipe"]).layer)
+    return resolve_with_domain(layers, known)
 
 
 def _sources(data: Any) -> list[Any]:

@@ -3,6 +3,10 @@
 Layout: the tensors ``param/...``, ``scaler/...``, ``memory/...``, ``intervals/...`` and ``fingerprint/...``; under the
 metadata key ``tsforecast`` a JSON document with the format version, the resolved options, the data contract, the
 training history, versions and a SHA-256 checksum of everything else. Loading needs NumPy only.
+
+What a rule makes of model options that were left open (``usual_segment`` of the recurrent networks, the dilations of
+the tdnn) is not in the file: it is found again when the file is loaded. Whoever changes such a rule raises ``FORMAT``,
+so that no file is read as another network than it was written from.
 """
 
 from __future__ import annotations
@@ -37,7 +41,7 @@ from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.options import FitOptions
 from tsforecast.reference import NightTable
 
-FORMAT = 1
+FORMAT = 2
 KEY = "tsforecast"
 TOLERANCE = (
     1e-4  # of the replayed fingerprint, in scaled units: room for another processor's rounding, for nothing else
@@ -162,15 +166,20 @@ def load(path: Path) -> Artifact:
     """Read a model file and check that it is whole.
 
     Raises:
-        ModelFileError: Missing, truncated, tampered with, not a model file, or from a newer version.
+        ModelFileError: Missing, truncated, tampered with, not a model file, or of another format.
     """
     tensors, document = _unpack(path)
     if not isinstance(document.get("format"), int):
         raise ModelFileError(f"{path} says nothing of its format", hint="train it again")
     if document["format"] > FORMAT:
         raise ModelFileError(
-            f"{path} has format {document['format']}, this version reads up to {FORMAT}",
+            f"{path} has format {document['format']}, this version reads {FORMAT}",
             hint="upgrade tsforecast (pip install -U tsforecast)",
+        )
+    if document["format"] < FORMAT:
+        raise ModelFileError(
+            f"{path} has format {document['format']} of an older version, this one reads {FORMAT}",
+            hint="train it again",
         )
     if document.get("checksum") != _checksum(document, tensors):
         raise ModelFileError(f"{path} was changed after it was written: its checksum is wrong", hint="train it again")

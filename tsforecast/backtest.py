@@ -19,7 +19,7 @@ from tsforecast.metrics.base import Floats
 from tsforecast.models.base import Inputs
 from tsforecast.models.naive import Drift, Naive, SeasonalNaive
 from tsforecast.ops.numpy_ops import NumpyOps
-from tsforecast.outputs import Made
+from tsforecast.outputs import InUnits
 from tsforecast.reference import clear_sky_persistence, climatology
 from tsforecast.scores import Forecasts
 from tsforecast.seen import first_new_rows
@@ -91,7 +91,7 @@ def backtest(
     return Backtest(made, covered, len(known) - covered)
 
 
-def _adapted(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64], rows: NDArray[np.int64]) -> Made:
+def _adapted(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64], rows: NDArray[np.int64]) -> InUnits:
     """Forecast from (K,) cutoffs; the margins of each series follow what is known of (K, H) rows at each cutoff.
 
     Raises:
@@ -111,7 +111,7 @@ def _adapted(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64], r
     return forecaster.finish(made, margins)
 
 
-def _with_quantiles(made: tuple[Forecasts, ...], levels: Sequence[float], whole: Made) -> tuple[Forecasts, ...]:
+def _with_quantiles(made: tuple[Forecasts, ...], levels: Sequence[float], whole: InUnits) -> tuple[Forecasts, ...]:
     """Add the quantiles of each target, in ascending order of the level."""
     places = sorted(range(len(levels)), key=lambda i: levels[i])
     return tuple(

@@ -16,7 +16,7 @@ from tsforecast.metrics.coverage import lowest_local, tolerance
 from tsforecast.scores import Forecasts
 from tsforecast.verdict import shared_folds
 
-IN_A_ROW = 200  # forecasts that local coverage is the share of
+IN_A_ROW = 200  # forecasts: the lowest coverage is that of so many in a row
 _VAGUE = 0.25  # a range of chance this wide on either side tells nothing
 
 
@@ -157,9 +157,11 @@ def _of_interval(widest: Interval, levels: Sequence[Share], n: int) -> tuple[boo
         f"{_percent(widest.nominal)} interval: {words}: covers {widest.coverage:.1%} of {n:,} actuals "
         f"({_chance(widest.nominal, widest.tolerance)}{worst}), mean width {widest.width:.4g}"
     )
-    ends = [s for s in levels if s.level in (widest.lower, widest.upper)]
-    if verdict and any(_honest(s.share - s.level, s.tolerance) is False for s in ends):
-        text += f", but lopsided: {ends[0].share:.1%} lie below it and {1 - ends[1].share:.1%} above"
+    low, high = (s for s in levels if s.level in (widest.lower, widest.upper))
+    under = max(0.0, high.share - widest.coverage)  # an actual on the lower bound is inside
+    ends = (under - low.level, low.tolerance), (high.share - high.level, high.tolerance)
+    if verdict and any(_honest(*end) is False for end in ends):
+        text += f", but lopsided: {under:.1%} lie below it and {1 - high.share:.1%} above"
     return verdict, f"{text}.".replace("%", " %")
 
 

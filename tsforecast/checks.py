@@ -60,8 +60,22 @@ def check_fit(forecaster: Forecaster, objective: Objective, trainer: type[Traine
     if options.refit and not needs:
         what = f"--refit: model '{options.model}' is not trained"
         raise UsageError(what, hint="leave --refit away: baselines are measured on the training rows")
+    check_refit(options, trainer)
     if needs == "parameters" and not forecaster.params:
         raise UsageError(f"model '{options.model}' has no parameters for trainer '{options.trainer}'", hint=hint)
+
+
+def check_refit(options: FitOptions, trainer: type[Trainer]) -> None:
+    """Refuse to train the networks of single series again: how long would have to be known of each by itself.
+
+    Raises:
+        UsageError: They were to be.
+    """
+    if options.refit and options.local and trainer.needs == "parameters":
+        raise UsageError(
+            f"--refit with --local: trainer '{options.trainer}' ends every series at its own best step",
+            hint="leave --refit away",
+        )
 
 
 def _check_layers(options: FitOptions, trainer: type[Trainer]) -> None:

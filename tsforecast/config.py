@@ -169,7 +169,9 @@ def _check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> None:
             if low is not None and not single >= low:
                 raise UsageError(f"{name}: {single} is too small", hint=f"the smallest value is {low:g}")
             if high is not None and not single <= high:
-                raise UsageError(f"{name}: {single} is too large", hint=f"the largest value is {high:g}")
+                shares = ",".join(f"{s / 100:g}" for s in value) if isinstance(value, tuple) else f"{single / 100:g}"
+                percent = f"; shares, not percent: {shares}" if high < 1 < single < 100 else ""
+                raise UsageError(f"{name}: {single} is too large", hint=f"the largest value is {high:g}{percent}")
 
 
 # ---------------------------------------------------------------------------------------------------------- layers

@@ -28,6 +28,7 @@ MOST_LAGS = 672
 MOST_SHARE = 6  # the horizon takes at most this fraction of the training rows
 CYCLE_TIMES = 10  # a table of values per step of a cycle needs to see each of them this often
 MOST_CYCLE_ROWS = 2_048  # of all tables together
+MOST_PERIOD = 2**31 - 1  # the positions of rows are kept in 32 bits
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def choose_shape(
             f"{train_rows} training rows are too few for lags {lags} + horizon {horizon} = {lags + horizon}",
             hint="use smaller --lags or --horizon, or a smaller --valid or --test",
         )
-    return Shape(horizon, lags, lag_set, season, _cycle(options.cycle, frame, seasons, train_rows))
+    return Shape(horizon, lags, lag_set, season, _cycle(options.cycle, frame, seasons, train_rows, season))
 
 
 def look(options: FitOptions, frame: Frame, cut: Split) -> Seasons:
@@ -118,12 +119,12 @@ def explain(options: FitOptions, shape: Shape, seasons: Seasons) -> str:
     return f"chosen from the data: {', '.join(filter(None, said))}" if any(said) else ""
 
 
-def _cycle(wanted: str, frame: Frame, seasons: Seasons, train_rows: int) -> tuple[int, ...]:
+def _cycle(wanted: str, frame: Frame, seasons: Seasons, train_rows: int, season: int) -> tuple[int, ...]:
     """Return the lengths of the learned cycles.
 
     Raises:
-        UsageError: Not lengths, longer than the training rows, or the data has no clock to tell where in a cycle a row
-            is.
+        UsageError: Not lengths, longer than the training rows, without a common multiple that can be counted to, or the
+            data has no clock to tell where in a cycle a row is.
     """
     if wanted == "none":
         return ()
@@ -136,8 +137,12 @@ def _cycle(wanted: str, frame: Frame, seasons: Seasons, train_rows: int) -> tupl
     if lengths and max(lengths) > train_rows:
         what = f"{train_rows} training rows do not show a whole cycle of {max(lengths)} steps"
         raise UsageError(f"--cycle {wanted}: {what}", hint="write --cycle auto for those that they show")
+    if math.lcm(season, *lengths) > MOST_PERIOD:
+        what = f"together with the season of {season} they repeat too rarely to count"
+        raise UsageError(f"--cycle {wanted}: {what}", hint="give fewer lengths, 24,168")
     for length in seasons.lengths if wanted == "auto" else ():
-        if CYCLE_TIMES * length <= train_rows and sum(lengths) + length <= MOST_CYCLE_ROWS:
+        fits = sum(lengths) + length <= MOST_CYCLE_ROWS and math.lcm(season, length, *lengths) <= MOST_PERIOD
+        if CYCLE_TIMES * length <= train_rows and fits:
             lengths = (*lengths, length)
     return lengths
 
@@ -151,7 +156,7 @@ def parse_lengths(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) > 1 for part in parts):
         raise UsageError(f"--cycle {text}: not lengths of cycles", hint="write 24 or 24,168, auto or none")
-    return tuple(int(part) for part in parts)
+    return tuple(dict.fromkeys(int(part) for part in parts))
 
 
 def _season(seasons: Seasons, usual: list[int]) -> int:

@@ -5,11 +5,12 @@ Light on purpose, as the command line reads it for ``--help``; the arithmetic is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from tsforecast.config import Layer, Settings, resolve
 from tsforecast.errors import UsageError, did_you_mean
 
 
@@ -66,3 +67,16 @@ def find_domain(name: str) -> Domain:
     if name not in DOMAINS:
         raise UsageError(f"unknown domain '{name}'", hint=did_you_mean(name, DOMAINS))
     return DOMAINS[name]
+
+
+def resolve_with_domain(layers: Sequence[Layer], known: Sequence[type]) -> Settings:
+    """Merge layers, the strongest first; the preset of the domain that they name is the weakest.
+
+    Raises:
+        UsageError: An option or a domain that does not exist.
+    """
+    settings = resolve(layers, known)
+    name = settings.top.get("domain")
+    if not name:
+        return settings
+    return resolve([*layers, Layer(f"--domain {name}", find_domain(name).settings)], known)

@@ -93,6 +93,7 @@ def evaluate(
                 "a simulation is one run over the whole record, without horizon, stride, windows and intervals",
                 hint="leave --horizon, --stride, --n-windows and --adaptive away, or --simulate",
             )
+        _check_points(metrics)
         made = run_freely(forecaster, frame, warmup=warmup, in_sample=in_sample)
         drifts = filter(None, (drift_of_run(forecaster, f) for f in made.forecasts))
         return _simulation(replace(made, warnings=[*made.warnings, *drifts]), metrics, notes)
@@ -108,6 +109,17 @@ def evaluate(
     notes += [note for note, _ in costs if note]
     warnings = [warning for _, warning in costs if warning]
     return replace(_evaluation(folds.forecasts, metrics, random_walk, notes), warnings=warnings)
+
+
+def _check_points(metrics: Sequence[str]) -> None:
+    """Refuse, before any work, metrics that a simulation has nothing for.
+
+    Raises:
+        UsageError: One needs quantiles.
+    """
+    if needy := [name for name in metrics if METRICS.get(name).needs]:
+        what = f"--metric {','.join(needy)}: a simulation forecasts no quantiles"
+        raise UsageError(what, hint="choose metrics of points, for example --metric rmse,fit")
 
 
 def _simulation(made: Simulation, metrics: Sequence[str], notes: list[str]) -> Evaluation:

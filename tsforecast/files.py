@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tsforecast.errors import UsageError
 
+PLOT_FORMATS = (".png", ".svg", ".pdf")
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` to a temporary file beside ``path``, flush it to disk, and rename it into place.
@@ -52,6 +54,20 @@ def check_new(path: Path, *, force: bool) -> Path:
         raise UsageError(f"cannot write {path}: there is no folder {path.parent}", hint="make the folder first")
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"cannot write {path}: no permission in {path.parent}", hint="name another folder")
+    return path
+
+
+def check_plot(path: Path) -> Path:
+    """Return a path whose suffix names a format that plots are written in.
+
+    Raises:
+        UsageError: It does not.
+    """
+    if path.suffix.lower() not in PLOT_FORMATS:
+        what = f"a plot cannot be written as '{path.suffix}'" if path.suffix else "the suffix says what to draw"
+        raise UsageError(
+            f"{path}: {what}", hint=f"name it {path.stem}{', '.join(PLOT_FORMATS[:-1])} or {PLOT_FORMATS[-1]}"
+        )
     return path
 
 

@@ -16,11 +16,11 @@ from tsforecast import checkpoint as checkpoints
 from tsforecast import shrinkage
 from tsforecast.ahead import Ahead
 from tsforecast.checkpoint import Checkpoint
-from tsforecast.data.window import positions
+from tsforecast.data.window import positions, thinned
 from tsforecast.durations import seconds
 from tsforecast.errors import TrainingError
 from tsforecast.forecaster import Forecaster
-from tsforecast.intervals import Margins, calibrate
+from tsforecast.intervals import Margins, measure
 from tsforecast.models.base import FloatArray
 from tsforecast.preparation import Task
 from tsforecast.shrinkage import Shrinkage
@@ -29,7 +29,7 @@ from tsforecast.trainers.base import Progress
 from tsforecast.trainers.objective import VALID_WINDOWS
 
 CHECKPOINT_SECONDS = 10.0
-DIVERGED = 1e4  # times the loss of repeating the last value: a loss this large will not come back
+DIVERGED = 1e4  # times the loss of repeating the last value, or times 1: a loss this large will not come back
 MANY_PARAMETERS = 200_000  # from about here on a second thread makes a training step faster
 
 OnProgress = Callable[[Progress], None]
@@ -77,10 +77,11 @@ def fit(
     if resume and checkpoint is not None:
         run.reached = checkpoints.load(checkpoint, task.signature)
     ended = run.loop(on_progress or (lambda _: None))
-    history, notes = run.history, run.notes
+    history = run.history
     fitted = replace(task.forecaster, params=run.reached.best, history=history)
     if not history:
         return Outcome(fitted, ended)
+    run.save()  # what follows can take a while, too: an interrupt must not cost the training
     with _threads(task):
         found = shrinkage.measure(task, run.reached.best)
     fitted = found.applied(fitted) if found else fitted
@@ -88,9 +89,10 @@ def fit(
     if fitted.options.refit and ended != "interrupted":
         again = refit(task, history)
         if again is None:
-            run.save()
             ended = "interrupted"
         fitted = replace(fitted, params={**fitted.params, **(again or {})})
+    kept = any(record["step"] == 0 for record in history)
+    notes = ["no step was better than the start, a ridge regression: it is kept"] if kept else []
     notes += [found.note] if found and found.note else []
     return Outcome(fitted, ended, found, tuple(notes))
 
@@ -100,31 +102,30 @@ def measure_margins(task: Task, forecaster: Forecaster) -> Margins | None:
 
     With ``--refit`` these are the margins of the first training, as the second one has seen the rows.
     """
-    frame, starts = task.frame, task.objective.valid
+    frame, starts = task.frame, thinned(task.objective.valid, VALID_WINDOWS)
     if forecaster.options.intervals != "conformal":
         return None
-    if len(starts) > VALID_WINDOWS:
-        starts = starts[np.linspace(0, len(starts) - 1, VALID_WINDOWS).round().astype(np.int64)]
     cutoffs, horizon = starts + forecaster.shape.lags - 1, forecaster.shape.horizon
     made = forecaster.outputs(frame, cutoffs, horizon)
     left = forecaster.residuals(frame, Ahead(frame, cutoffs, horizon).rows, made)
     place, series = positions(frame)[cutoffs], frame.series_of(cutoffs)
     levels = forecaster.options.quantiles
-    return calibrate(left, forecaster.distances(made), place, series, len(frame.series), levels)
+    return measure(left, forecaster.distances(made), place, series, len(frame.series), levels)
 
 
 def refit(task: Task, history: Sequence[Mapping[str, float]]) -> Mapping[str, FloatArray] | None:
     """Train from the same start on train and valid together, for as many steps as were best; None when interrupted.
 
-    Where no step was better than the start, the start is solved again. The trainer is told that its budget ends with
-    those steps, so that a falling learning rate has fallen by then.
+    Where no step was better than the start, the start is solved again, with the penalty that the validation windows
+    chose when they were not trained on. The trainer is told that its budget ends with those steps, so that a falling
+    learning rate has fallen by then.
 
     Raises:
         TrainingError: Training diverged.
     """
     best = min(history, key=lambda record: record["valid_loss"])["step"]
     if best == 0:
-        return initial(task.forecaster, task.whole)
+        return initial(task.forecaster, task.whole, task.objective)
     trainer = type(task.trainer)(task.trainer.config)
     with _threads(task):
         stream = trainer.fit(task.whole, dict(task.forecaster.params), seed=task.forecaster.options.seed)
@@ -147,7 +148,8 @@ class _Run:
         self.task, self.path = task, path
         self.reached = Checkpoint(task.signature, {}, {}, [], 0)
         fitness = task.objective.fitness is not None  # of any sign and size: only what is not finite has diverged
-        self.limit = math.inf if fitness else DIVERGED * (task.naive_loss() or 1.0)
+        # scaled targets have a spread of one: where validation rows are nearly flat, naive's loss says nothing of train
+        self.limit = math.inf if fitness else DIVERGED * max(task.naive_loss(), 1.0)
         self.start = math.inf  # validation loss of parameters that are worth something before training
 
     @property
@@ -160,12 +162,6 @@ class _Run:
         train_loss = objective.loss_over(self.reached.best, objective.train, objective.block)
         start = Progress(0, train_loss, self.start, is_best=True, seconds=0.0)
         return start.record(), *({**record, "is_best": False} for record in history)
-
-    @property
-    def notes(self) -> list[str]:
-        """What the user may want to know of the run."""
-        kept = any(record["step"] == 0 for record in self.history)
-        return ["no step was better than the start, a ridge regression: it is kept"] if kept else []
 
     def loop(self, on_progress: OnProgress) -> str:
         """Consume the trainer; return why it ended."""
@@ -201,7 +197,6 @@ class _Run:
                         written = time.monotonic()
                     progress = _send(stream, spent)
             except KeyboardInterrupt:
-                self.save()
                 return "interrupted"
         return "finished"
 

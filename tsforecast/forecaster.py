@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.ahead import Ahead
+from tsforecast.ahead import Ahead, fill_from
 from tsforecast.data.build import Schema, calendar_values
 from tsforecast.data.clock import Clock
 from tsforecast.data.frame import Frame
@@ -23,10 +23,11 @@ from tsforecast.intervals import Margins
 from tsforecast.memory import Memory
 from tsforecast.models.base import Dims, FloatArray, Inputs, Network
 from tsforecast.models.normalize import roll_out
+from tsforecast.models.shrunk import WEIGHT
 from tsforecast.networks import build_network
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.options import FitOptions
-from tsforecast.outputs import Made, Outputs
+from tsforecast.outputs import InUnits, Scaled
 
 Floating = NDArray[np.floating[Any]]
 
@@ -38,15 +39,16 @@ class Forecaster:
     """A network with its parameters and everything needed to turn rows into forecasts in the user's units.
 
     Attributes:
-        options: What was asked for, resolved.
+        options: What was asked for, resolved: nothing is left to choose by itself.
         model_options: Options of the model, complete.
         trainer_options: Options of the trainer, complete.
         shape: Sizes of a window.
         schema: The columns.
         freq: Spacing of time.
         clock: How the training data wrote time.
-        scaler: Fitted on train.
-        params: Parameters of the normalised network.
+        scaler: Of all columns but the static ones, fitted on train.
+        static_scaler: Of the static covariates.
+        params: Parameters of the network with all its layers.
         memory: What is known of the training rows.
         history: One record per training step.
         margins: What conformal intervals add to the forecast, if ``--intervals`` asked for it.
@@ -83,8 +85,15 @@ class Forecaster:
 
     @cached_property
     def network(self) -> Network:
-        """The network inside its window normalisation."""
+        """The network with all layers that the options ask for."""
         return build_network(self.options, self.model_options, self.dims, self.shape.base)
+
+    def undrawn(self) -> Forecaster:
+        """Return the forecaster whose forecasts are the network's own, not drawn towards a baseline."""
+        if not self.shape.base:
+            return self
+        params = {name: value for name, value in self.params.items() if name != WEIGHT}
+        return replace(self, params=params, shape=replace(self.shape, base=""))
 
     @property
     def dims(self) -> Dims:
@@ -149,11 +158,11 @@ class Forecaster:
         *,
         future: Frame | None = None,
         since: NDArray[np.int64] | None = None,
-    ) -> Made:
+    ) -> InUnits:
         """Forecast what follows given rows, in the units of the data; arguments as in :meth:`outputs`."""
         return self.finish(self.outputs(frame, cutoffs, horizon, future=future, since=since))
 
-    def finish(self, made: Outputs, margins: NDArray[np.float64] | None = None) -> Made:
+    def finish(self, made: Scaled, margins: NDArray[np.float64] | None = None) -> InUnits:
         """Return outputs in the units of the data, the quantiles with their margins added and in order.
 
         Args:
@@ -170,16 +179,16 @@ class Forecaster:
         ordered = np.moveaxis(np.sort(base, axis=-1)[..., rank], -1, 0) if levels else base.transpose(3, 0, 1, 2)
         point = self.to_units(middle, made.time, made.scaler)
         quantiles = self.to_units(ordered, made.time, made.scaler)
-        return Made(made.time, point, np.moveaxis(quantiles, 0, -1))
+        return InUnits(made.time, point, np.moveaxis(quantiles, 0, -1))
 
-    def distances(self, made: Outputs) -> NDArray[np.float64]:
+    def distances(self, made: Scaled) -> NDArray[np.float64]:
         """Return (K, H, T, n) output of each requested level minus point; 0 for those that the network has not."""
         own, middle = self.shape.levels, self.dims.middle
         places = [own.index(level) if level in own else middle for level in self.options.quantiles]
         values = made.values.astype(np.float64)
         return np.asarray(values[..., places] - values[..., middle, None])
 
-    def residuals(self, frame: Frame, rows: NDArray[np.int64], made: Outputs) -> NDArray[np.float64]:
+    def residuals(self, frame: Frame, rows: NDArray[np.int64], made: Scaled) -> NDArray[np.float64]:
         """Return actual minus point (K, H, T) in scaled units.
 
         NaN where the actual is not known, and by night, when nothing is left to chance.
@@ -206,7 +215,7 @@ class Forecaster:
         *,
         future: Frame | None = None,
         since: NDArray[np.int64] | None = None,
-    ) -> Outputs:
+    ) -> Scaled:
         """Return what the network says about what follows given rows.
 
         Args:
@@ -244,7 +253,7 @@ class Forecaster:
                 past_target=scaled.target[rows], past_covariates=behind, future_covariates=covariates[part]
             )
             out[part] = roll_out(NumpyOps(), self.network, dict(self.params), inputs, horizon)
-        return Outputs(time, out, self._known(frame)[ahead.series], scaler.of(ahead.series))
+        return Scaled(time, out, self._known(frame)[ahead.series], scaler.of(ahead.series))
 
     def to_units(self, scaled: Floating, time: NDArray[np.int64], scaler: Scaler) -> NDArray[np.float64]:
         """Undo scaling and transform of (..., K, H, T) at times (K, H), then keep to what is physically possible.
@@ -272,7 +281,7 @@ class Forecaster:
             known = ahead.rows >= 0
             values[known] = frame.values[ahead.rows[known], targets + past :]
             if future is not None:
-                _fill_from(future, frame.series, ahead.series, time, values)
+                fill_from(future, frame.series, ahead.series, time, values)
             names = self.schema.calendar
             if names:
                 columns = 2 * len(names)
@@ -311,26 +320,6 @@ class Forecaster:
     def _written(self, moment: int) -> str:
         cells = self.clock.write(np.array([moment], dtype=np.int64)).values()
         return " ".join(str(cell[0]) for cell in cells)
-
-
-def _fill_from(
-    future: Frame,
-    names: Sequence[str],
-    series: NDArray[np.int64],
-    time: NDArray[np.int64],
-    values: NDArray[np.float32],
-) -> None:
-    """Put the values of the future rows into ``values`` (K, H, F), by series name and time."""
-    codes = {name: s for s, name in enumerate(future.series)}
-    for k, s in enumerate(series):
-        code = codes.get(names[s])
-        if code is None:
-            continue
-        first, last = future.bounds[code], future.bounds[code + 1]
-        own = future.time[first:last]
-        found = np.minimum(np.searchsorted(own, time[k]), len(own) - 1)
-        hit = own[found] == time[k]
-        values[k, hit] = future.values[first + found[hit]][:, : values.shape[2]]
 
 
 def transformed(frame: Frame, kind: str, targets: int) -> NDArray[np.float32]:

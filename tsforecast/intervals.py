@@ -30,7 +30,7 @@ def resolve(options: FitOptions, point_only: bool, notes: list[str]) -> tuple[Fi
 
     Args:
         options: What the user said, with the trainer's name.
-        point_only: Whether that trainer can only train a point forecast.
+        point_only: Whether that trainer can only train a point forecast, with its options.
         notes: Gets a line when levels are chosen here.
 
     Raises:
@@ -54,7 +54,7 @@ def resolve(options: FitOptions, point_only: bool, notes: list[str]) -> tuple[Fi
         raise UsageError(what, hint=f"put intervals around the point with --intervals conformal{another}")
     raise UsageError(
         f"--quantiles train by their own loss, not by --loss {options.loss}",
-        hint="leave --loss away, or put intervals around the point with --intervals conformal",
+        hint="use --loss mae, or put intervals around the point with --intervals conformal",
     )
 
 
@@ -132,9 +132,7 @@ class Margins:
         return np.minimum(np.arange(horizon), len(self.margin) - 1)
 
 
-def calibrate(
-    left: Floats, distance: Floats, places: Ints, series: Ints, count: int, levels: Sequence[float]
-) -> Margins:
+def measure(left: Floats, distance: Floats, places: Ints, series: Ints, count: int, levels: Sequence[float]) -> Margins:
     """Measure the margins by split conformal prediction, each step of the horizon and each target by itself.
 
     The margin of the level q is the ceil((n + 1) q)-th smallest of n residuals from that level; below the median, by
@@ -212,10 +210,12 @@ def expected_sizes(sizes: Floats, places: Ints) -> Floats:
     """
     fade = np.exp(-1 / np.array(MEMORIES))[:, None]
     recent, out = np.ones((len(MEMORIES), sizes.shape[2])), np.empty((len(sizes), sizes.shape[2]))
+    elapsed = np.diff(places, prepend=places[:1])
     for k, arrived in enumerate(_arrivals(places, sizes.shape[1])):
+        kept = fade ** (elapsed[k] / max(len(arrived), 1))  # memory is of time, however far apart the cutoffs are
         for fold, step in arrived:
             size = _mean(sizes[fold, step], 0)
-            recent = np.where(np.isfinite(size), fade * recent + (1 - fade) * size, recent)
+            recent = np.where(np.isfinite(size), kept * recent + (1 - kept) * size, recent)
         out[k] = recent.mean(axis=0)
     return np.fmax(out, LEAST)
 

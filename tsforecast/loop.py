@@ -13,7 +13,9 @@ from tsforecast.scores import Forecasts
 
 
 def one_step(forecaster: Forecaster, frame: Frame, rows: NDArray[np.int64]) -> Floats:
-    """Forecast rows from the true values up to the row before.
+    """Forecast rows from the true values up to the row before, as the network does: not drawn towards a baseline.
+
+    What it leaves over says what the network has not learned of the system; a share of a baseline would hide it.
 
     Args:
         forecaster: Fitted.
@@ -29,7 +31,7 @@ def one_step(forecaster: Forecaster, frame: Frame, rows: NDArray[np.int64]) -> F
     cutoffs = rows[known & ~frame.breaks[rows]] - 1
     cutoffs = cutoffs[forecaster.complete(frame, cutoffs)]
     if len(cutoffs):
-        out[cutoffs + 1] = forecaster.forecast(frame, cutoffs, 1).point[:, 0]
+        out[cutoffs + 1] = forecaster.undrawn().forecast(frame, cutoffs, 1).point[:, 0]
     return out
 
 
@@ -51,9 +53,9 @@ def diagnose_one_step(forecaster: Forecaster, frame: Frame, made: Floats, target
 def cost_of_closing(forecaster: Forecaster, f: Forecasts) -> tuple[str, str]:
     """Say how the error of the closed loop grows, and whether closing the loop is too dear.
 
-    It is when the forecast is better than every baseline one step ahead, where both loops are the same, and worse than
-    one of them at the last step or over all steps: then the network has learnt the system and its own errors mislead
-    it. Growth alone is no fault, as a small error at the first step makes any later one look large.
+    It is when the forecast is better than every baseline one step ahead, where the network sees no output of its own,
+    and worse than one of them at the last step or over all steps: then the network has learnt the system and its own
+    errors mislead it. Growth alone is no fault, as a small error at the first step makes any later one look large.
 
     Returns:
         A note and a warning; empty where there is nothing to say.

@@ -20,10 +20,25 @@ from tsforecast.registry import MODELS
 
 
 def build_network(options: FitOptions, model_options: Mapping[str, Any], dims: Dims, base: str = "") -> Network:
-    """Return the network that options describe, inside its window normalisation and drawn towards a base, if any."""
+    """Return the network that options describe.
+
+    From the inside out, each layer only where it is asked for: the model; a learned vector per series; quantile levels
+    in order; one network for targets that stand alone; learned cycles; window normalisation (always); one network per
+    series; an ensemble; a share of the way from a baseline.
+
+    Args:
+        options: What was asked for, resolved.
+        model_options: Options of the model.
+        dims: Sizes with all targets.
+        base: The baseline that forecasts are drawn towards; empty for none.
+
+    Raises:
+        UsageError: Options that do not fit the sizes.
+    """
     cls = MODELS.get(options.model)
     config = make(cls.Config, model_options, "model")
-    mixed = options.channels == "mixed" or (cls.mixes and not options.channels)
+    whole = cls.mixes and (not options.channels or cls.trainer == "none")  # a baseline is never taken apart
+    mixed = options.channels == "mixed" or whole
     alone = dims.targets > 1 and not mixed
     inner = single_channel(dims, options.embedding) if alone else dims
     if dims.series > 1 and options.embedding:
@@ -39,7 +54,7 @@ def build_network(options: FitOptions, model_options: Mapping[str, Any], dims: D
         network = Cycled(network)
     network = Normalized(network, options.normalize)
     if options.local:
-        network = Local(network, dims)
+        network = Local(network)
     if options.ensemble > 1:
         network = Ensemble(network, options.ensemble)
     return Shrunk(network, base) if base else network

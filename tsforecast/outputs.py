@@ -1,4 +1,4 @@
-"""What a forecaster gives: forecasts in data units, and what its network said before."""
+"""What a forecaster gives: forecasts in data units, and the scaled ones of its network before."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tsforecast.models.base import FloatArray
 
 
 @dataclass(frozen=True)
-class Made:
+class InUnits:
     """Forecasts from K cutoffs over H steps of T targets, in data units.
 
     Attributes:
@@ -27,7 +27,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Outputs:
+class Scaled:
     """The same as the network gives them, in scaled units.
 
     Attributes:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforecast.config import Settings
 from tsforecast.data.build import build
 from tsforecast.data.clock import Clock
 from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
 from tsforecast.errors import DataError
 from tsforecast.forecaster import Forecaster
-from tsforecast.options import ReadOptions
+from tsforecast.options import DomainOptions, ReadOptions
 from tsforecast.reference import NightTable
 
 
@@ -159,6 +160,12 @@ def read_future(forecaster: Forecaster, table: Table, read_options: ReadOptions)
     circular = tuple(name for name in known.circular if name in known.future)
     schema = replace(known, target=(), past=(), static=(), circular=circular, missing="skip")
     return build(table, schema, read_options)[0]
+
+
+def changes_of_domain(settings: Settings) -> dict[str, Any]:
+    """Return the options of the domain that were set, for :func:`adjusted`."""
+    chosen = settings.build(DomainOptions)
+    return {name: getattr(chosen, name) for name in settings.top if name in DomainOptions.__dataclass_fields__}
 
 
 def adjusted(forecaster: Forecaster, frame: Frame, **changes: Any) -> Forecaster:

@@ -27,7 +27,7 @@ from tsforecast.fitness import make_fitness
 from tsforecast.forecaster import Forecaster, transformed
 from tsforecast.intervals import blind, check_windows, resolve
 from tsforecast.memory import remember
-from tsforecast.models.base import FloatArray, Inputs
+from tsforecast.models.base import FloatArray, Inputs, Network
 from tsforecast.models.channels import Independent
 from tsforecast.models.naive import Naive
 from tsforecast.models.normalize import roll_out
@@ -90,10 +90,13 @@ class Task:
 
     def naive_loss(self) -> float:
         """Return the validation loss of repeating the last value, for comparison."""
-        naive = Naive(None, replace(self.forecaster.dims, levels=()))
+        return self.baseline_loss(Naive(None, replace(self.forecaster.dims, levels=())))
+
+    def baseline_loss(self, network: Network) -> float:
+        """Return the validation loss of a network without parameters."""
 
         def repeat(ops: Ops, _: Any, batch: Any, horizon: int) -> Array:
-            return roll_out(ops, naive, {}, Inputs(**batch), horizon)
+            return roll_out(ops, network, {}, Inputs(**batch), horizon)
 
         return replace(self.objective, forecast=repeat).valid_loss({})
 
@@ -168,7 +171,8 @@ def _unfitted(
         trainer=trainer_name,
         patience=options.patience or trainer_class.patience,
     )
-    options, levels = resolve(options, trainer_class.point_only, notes)
+    point_only = trainer_class.point_only or trainer_options.get("fitness", "loss") != "loss"
+    options, levels = resolve(options, point_only, notes)
     shape = replace(shape, levels=levels)
     values, train = transformed(frame, options.transform, targets), cut.train_rows & ~frame.peeks
     scaler = choose_scaler(values, frame.bounds, train, targets, options.scaler, options.scale_by)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforecast.data.window import thinned
 from tsforecast.forecaster import Forecaster
 from tsforecast.models.base import FloatArray, Inputs, Network
 from tsforecast.models.normalize import roll_out
 from tsforecast.models.shrunk import BASES, WEIGHT, drawn
-from tsforecast.ops.base import Array, Ops
+from tsforecast.ops.base import Array
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.preparation import Task
 from tsforecast.trainers.objective import VALID_WINDOWS, Objective
@@ -72,8 +72,7 @@ def measure(task: Task, params: Mapping[str, FloatArray]) -> Shrinkage | None:
         return None
     base, network = _base(task)
     values = objective.horizon * task.forecaster.targets * task.forecaster.dims.quantiles
-    count = min(len(objective.valid), VALID_WINDOWS, max(MOST_VALUES // values, 2))
-    starts = objective.valid[np.linspace(0, len(objective.valid) - 1, count).round().astype(np.int64)]
+    starts = thinned(objective.valid, min(VALID_WINDOWS, max(MOST_VALUES // values, 2)))
     losses = _losses(objective, task.native(params), starts, network)
     chosen = choose(losses, len(np.unique(starts // objective.horizon)))
     return Shrinkage(base, float(WEIGHTS[chosen]), float(losses[chosen].mean()))
@@ -112,11 +111,7 @@ def _base(task: Task) -> tuple[str, Network]:
     for name, cls in BASES.items():
         if name == "naive" or 1 < dims.season_length <= dims.lags:
             network = cls(None, dims)
-
-            def repeat(ops: Ops, _: Any, batch: Any, horizon: int, network: Network = network) -> Array:
-                return roll_out(ops, network, {}, Inputs(**batch), horizon)
-
-            found[name] = replace(task.objective, forecast=repeat).valid_loss({}), network
+            found[name] = task.baseline_loss(network), network
     base = min(found, key=lambda name: found[name][0])
     return base, found[base][1]
 

@@ -51,7 +51,7 @@ def simulate(forecaster: Forecaster, frame: Frame, *, warmup: int = 0, in_sample
     Future covariates are the inputs: they are known over the whole record. Where the warm-up is shorter than the lags,
     outputs before the record are held at its first one and inputs are at their mean. A gap, or a hole in an input, ends
     a run; the next begins behind it with a warm-up of its own. A NARX with ``feedback=target`` never sees its own
-    outputs: each of its steps is forecast one step ahead.
+    outputs: each of its steps is forecast one step ahead. No baseline is mixed in: it is the model that is judged.
 
     Args:
         forecaster: Fitted.
@@ -62,6 +62,7 @@ def simulate(forecaster: Forecaster, frame: Frame, *, warmup: int = 0, in_sample
     Raises:
         DataError: No stretch is longer than its warm-up, or training saw all rows.
     """
+    base, forecaster = forecaster.shape.base, forecaster.undrawn()
     known = warmup or forecaster.shape.lags
     first = frame.bounds[:-1] if in_sample else first_new_rows(forecaster, frame)
     runs = _runs(forecaster, frame, first, known)
@@ -79,6 +80,10 @@ def simulate(forecaster: Forecaster, frame: Frame, *, warmup: int = 0, in_sample
     made = made if taught else with_open_loop(made, ahead, rows)
     made = tuple(replace(f, diagnosis=diagnose_one_step(forecaster, frame, ahead, t)) for t, f in enumerate(made))
     notes, warnings = _remarks(forecaster, runs, known, taught)
+    if base:
+        notes.append(
+            f"predict draws the forecast towards {base.replace('_', ' ')}, a simulation does not (--shrink none)"
+        )
     return Simulation(made, notes, warnings)
 
 

@@ -19,7 +19,7 @@ from tsforecast.registry import METRICS
 from tsforecast.scores import Forecasts
 
 SIGNIFICANT = 0.05
-NEGLIGIBLE = 0.001  # a skill below 0.1 % is rounding (float32 weights), whatever its p-value
+NEGLIGIBLE = 0.001  # a share: below it a difference is rounding (float32 weights), whatever its p-value
 _RANDOM_WALK = {"naive": "the random walk", "drift": "the random walk with drift"}
 
 
@@ -34,7 +34,7 @@ class Direction:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Against:
     """The forecast against one baseline, on the rows that both have; ``skill`` = 1 - score / score of the baseline."""
 
     score: float
@@ -50,7 +50,7 @@ class Verdict:
         target: Name of the target.
         metric: Registered name of the loss that was compared.
         score: Score of the forecast over all its rows.
-        baselines: The comparison with each baseline (``Comparison.score`` is the score of the baseline).
+        baselines: The comparison with each baseline (``Against.score`` is the score of the baseline).
         best: The strongest baseline; empty when there is none with a score.
         skilled: Better than every baseline, and than the strongest by more than luck.
         direction: Directional accuracy.
@@ -61,7 +61,7 @@ class Verdict:
     target: str
     metric: str
     score: float
-    baselines: Mapping[str, Comparison]
+    baselines: Mapping[str, Against]
     best: str
     skilled: bool
     direction: Direction
@@ -96,7 +96,7 @@ def judge(f: Forecasts, metric: str = "mae", *, random_walk: bool = False) -> Ve
         raise UsageError(f"skill cannot be measured with '{metric}'", hint=f"choose from {losses}")
     ordered = f.take(np.lexsort((f.cutoff, f.series)))
     compared = {name: _compare(ordered, chosen, values) for name, values in ordered.baselines.items()}
-    compared = {name: comparison for name, comparison in compared.items() if not math.isnan(comparison.skill)}
+    compared = {name: against for name, against in compared.items() if not math.isnan(against.skill)}
     best = min(compared, key=lambda name: compared[name].skill, default="")
     skilled = bool(best) and compared[best].skill > NEGLIGIBLE and compared[best].dm.p_value < SIGNIFICANT
     lag = lag_of_best_correlation(ordered)
@@ -122,7 +122,7 @@ def lag_of_best_correlation(f: Forecasts) -> Lag | None:
     return find_lag(f.last[order], f.actual[order], f.forecast[order], f.series[order])
 
 
-def _compare(f: Forecasts, metric: Metric, baseline: Floats) -> Comparison:
+def _compare(f: Forecasts, metric: Metric, baseline: Floats) -> Against:
     """Compare on the pairs that the forecast and the baseline both have; folds sorted by series and cutoff."""
     either = np.isnan(f.forecast) | np.isnan(baseline)
     ours, theirs = f.pairs(np.where(either, np.nan, f.forecast)), f.pairs(np.where(either, np.nan, baseline))
@@ -131,7 +131,7 @@ def _compare(f: Forecasts, metric: Metric, baseline: Floats) -> Comparison:
     with np.errstate(all="ignore"):
         losses = metric.terms(ours)[0], metric.terms(theirs)[0]
     dm = diebold_mariano(*losses, series=f.series, overlap=shared_folds(f))
-    return Comparison(reference, math.nan if math.isnan(score) else skill, dm)
+    return Against(reference, math.nan if math.isnan(score) else skill, dm)
 
 
 def shared_folds(f: Forecasts) -> int:
@@ -152,7 +152,7 @@ def _direction(f: Forecasts) -> Direction:
     return Direction(accuracy, low, high, n)
 
 
-def _sentence(metric: str, compared: Mapping[str, Comparison], best: str, random_walk: bool) -> str:
+def _sentence(metric: str, compared: Mapping[str, Against], best: str, random_walk: bool) -> str:
     if not best:
         return "No verdict: no rows have a forecast, a baseline and a known actual"
     skill, dm = compared[best].skill, compared[best].dm

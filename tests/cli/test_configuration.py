@@ -79,6 +79,8 @@ def test_recipes_are_listed_and_printed_as_files_for_config(cli: Cli, csv: Csv) 
     listed = cli("recipes").out
     assert "cycle-linear" in listed
     assert "CycleNet" in listed
+    told = {words[0]: words[1] for words in map(str.split, listed.splitlines())}
+    assert (told["m4-hourly"], told["sparse"]) == ("yes", "no")
     Path("own.toml").write_text(cli("recipes", "cycle-linear").out)
     printed = cli("train", csv(), "-t", "power", "--config", "own.toml", "--lags", 24, "-H", 2, "--print-config").out
     assert tomllib.loads(printed)["model"]["form"] == "linear"

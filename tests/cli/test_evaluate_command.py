@@ -125,7 +125,7 @@ def test_mistakes_are_found_before_any_file_is_written(cli: Cli, model: Path) ->
     command = ["evaluate", model, "data.csv", "--backtest", "bt.csv"]
     cli(*command, "-f", "xlsx").refused(2, "unknown format 'xlsx'")
     cli(*command, "--metric", "msae").refused(2, "did you mean 'mae'")
-    cli(*command, "--plot", "out.bmp").refused(2, "'.bmp'", ".png, .svg, .pdf")
+    cli(*command, "--plot", "out.bmp").refused(2, "'.bmp'", "out.png, .svg or .pdf")
     cli(*command, "--plot", "data.csv/plots").refused(2, "cannot make the folder")
     assert sorted(os.listdir()) == files
 

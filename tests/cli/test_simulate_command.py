@@ -13,6 +13,7 @@ from shell import Cli, Csv, csv_rows, csv_text
 
 Train = Callable[..., Path]
 NARX = ("-m", "narx", "--future", "u", "--sampling", "4s", "--normalize", "none", "-L", "1:3", "-H", 5, "-t", "y")
+PLAIN = ("--shrink", "none")  # a simulation is never drawn towards a baseline, what predict says may be
 QUICK = ("--set", "model.input_lags=0:3", "--set", "model.hidden=4", "--set", "trainer.steps=3")
 
 
@@ -28,7 +29,7 @@ def tanks(rows: int = 200, seed: int = 0) -> dict[str, list[float]]:
 @pytest.fixture
 def model(csv: Csv, trained: Train) -> Path:
     csv(tanks(150, seed=1), "new.csv")
-    return trained(csv(tanks()), *NARX, *QUICK)
+    return trained(csv(tanks()), *NARX, *QUICK, *PLAIN)
 
 
 def test_a_record_is_simulated_as_predict_forecasts_it(cli: Cli, csv: Csv, model: Path) -> None:
@@ -43,6 +44,11 @@ def test_a_record_is_simulated_as_predict_forecasts_it(cli: Cli, csv: Csv, model
     made.refused(3, "future covariate 'u' is needed until 4008 and missing from 600 on", "--future-data")
     made = cli("predict", model, "--future-data", "new.csv", "-H", 147, stdin=head)
     assert [row["y_forecast"] for row in made.rows()] == [row["y_forecast"] for row in simulated]
+
+
+def test_a_simulation_has_no_quantiles_to_score(cli: Cli, model: Path) -> None:
+    done = cli("evaluate", model, "new.csv", "--simulate", "--metric", "rmse,coverage")
+    done.refused(2, "--metric coverage: a simulation forecasts no quantiles", "--metric rmse,fit")
 
 
 def test_what_was_simulated_and_what_is_left_is_said(cli: Cli, model: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsforecast.data.split import Split, split
-from tsforecast.data.window import Tables, WindowIndex, tables
+from tsforecast.data.window import Tables, WindowIndex, tables, thinned
 
 PARTS = ("train", "valid", "test")
 COLUMNS = (1, 1, 1)
@@ -151,3 +151,8 @@ def test_a_split_of_a_frame_gives_windows_of_every_part(make_frame):
     cut = split(frame, "0.25", "0.25", int)
     index = WindowIndex(frame, (1, 0, 0))
     assert [len(index.starts(cut, part, 6, 3)) for part in PARTS] == [20 - 8, 10 - 2, 10 - 2]
+
+
+def test_many_rows_are_thinned_out_evenly_and_few_are_kept():
+    assert thinned(np.arange(10, 21), 6).tolist() == [10, 12, 14, 16, 18, 20]
+    assert thinned(np.arange(6), 6).tolist() == list(range(6))

@@ -28,7 +28,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_every_window_is_that_of_its_own_network(name, network, random_inputs, random_params, to_torch):
     single = network(name, DIMS, MODELS[name], "revin")
-    local = Local(single, DIMS)
+    local = Local(single)
     each = [random_params(single, seed=s) for s in range(4)]
     params = {k: np.stack([own[k] for own in each]) for k in each[0]}
     inputs = random_inputs(DIMS, batch=6, horizon=local.block).replace(series=CODES)
@@ -42,7 +42,7 @@ def test_every_window_is_that_of_its_own_network(name, network, random_inputs, r
 
 def test_all_networks_start_as_the_one_that_would_be_alone(network):
     single = network("gru", DIMS, {"hidden": 3})
-    alone, stacked = (net.init(np.random.default_rng(5)) for net in (single, Local(single, DIMS)))
+    alone, stacked = (net.init(np.random.default_rng(5)) for net in (single, Local(single)))
     for name, value in alone.items():
         np.testing.assert_array_equal(stacked[name], np.stack([value] * 4))
 
@@ -51,7 +51,7 @@ def test_dropout_differs_between_the_networks(network, random_inputs, to_torch):
     """Four networks alike that see one window: without randomness of their own they would all say the same."""
     dims = replace(DIMS, past=0, future=0, static=0)
     single = network("tdnn", dims, {"channels": 16, "dropout": 0.5, "highway": False})
-    local = Local(single, dims)
+    local = Local(single)
     params = {k: torch.tensor(v) for k, v in local.init(np.random.default_rng(0)).items()}
     window = random_inputs(dims, batch=1)
     inputs = to_torch(window.replace(**{k: np.repeat(v, 4, 0) for k, v in vars(window).items()}))

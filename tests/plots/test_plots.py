@@ -204,7 +204,7 @@ def test_format_by_suffix_and_same_bytes_every_time(suffix, magic, tmp_path):
 
 
 def test_another_suffix_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"choose from \.png, \.svg, \.pdf"):
+    with pytest.raises(UsageError, match=r"name it plot\.png, \.svg or \.pdf"):
         save(Figure(), tmp_path / "plot.bmp")
 
 

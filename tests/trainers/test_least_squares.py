@@ -128,7 +128,7 @@ def test_one_ridge_per_series_is_each_fitted_alone(network, make_objective, monk
     starts = np.arange(150 - dims.lags - dims.horizon + 1)
     inside = whole.series[starts] == whole.series[starts + dims.lags + dims.horizon - 1]
     base = dataclasses.replace(base, train=starts[inside], valid=base.valid[:0])
-    local = Local(single, dims)
+    local = Local(single)
 
     def forecast(ops, params, batch, horizon):
         return roll_out(ops, local, dict(params), Inputs(**batch), horizon)

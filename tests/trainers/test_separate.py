@@ -42,7 +42,7 @@ def objective(network, make_objective) -> Objective:
         known=np.arange(SERIES),
         past=0,
     )
-    local = Local(network("gru", DIMS, {"hidden": 3}, "last"), DIMS)
+    local = Local(network("gru", DIMS, {"hidden": 3}, "last"))
 
     def forecast(ops, params, batch, horizon):
         return roll_out(ops, local, dict(params), Inputs(**batch), horizon)
@@ -128,7 +128,7 @@ def test_a_gradient_that_explodes_slows_no_other_network_down():
 
 
 def test_a_resumed_run_ends_where_it_would_have(objective, network):
-    net = Local(network("gru", DIMS, {"hidden": 3}, "last"), DIMS)
+    net = Local(network("gru", DIMS, {"hidden": 3}, "last"))
     start = net.init(np.random.default_rng(1))
     options = make(BackpropConfig, {"steps": 4, "epoch_size": 16}, "trainer")
     whole, _ = trained(objective, start, steps=4, epoch_size=16)

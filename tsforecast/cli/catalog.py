@@ -63,7 +63,8 @@ def recipes(
     elif name:
         typer.echo(found[0].text, nl=False)
     else:
-        typer.echo(aligned(["recipe", "what it is for"], [[r.name, r.summary] for r in found]), nl=False)
+        rows = [[r.name, "yes" if r.measured else "no", r.summary] for r in found]
+        typer.echo(aligned(["recipe", "measured here", "what it is for"], rows), nl=False)
 
 
 def _show(registry: Registry, section: str, name: str, json: bool) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tsforecast.cli.options import DEBUG, QUIET, RECIPE, Flags, data_sources, with_options
+from tsforecast.cli.options import DATA, DEBUG, FORCE, FORMAT, QUIET, RECIPE, VERBOSE, Flags, data_sources, with_options
 from tsforecast.cli.progress import DONE, FAILED, LEADER, Board, board
 from tsforecast.cli.report import Reporter
-from tsforecast.errors import AnswerNo, Interrupted, UsageError
+from tsforecast.errors import AnswerNo, Interrupted
 from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 @with_options(CompareOptions, ColumnOptions, FitOptions, ReadOptions)
 def compare(
     flags: Flags,
-    data: list[str] | None = typer.Argument(
-        None, help="CSV, TSV, JSON Lines or Parquet files, also .gz and .zst; - is stdin."
-    ),
+    data: list[str] | None = DATA,
     output: Path | None = typer.Option(
         None, "--output", "-o", help="Model file for the best on the validation rows, for example best.safetensors."
     ),
@@ -37,23 +35,21 @@ def compare(
     ),
     config: Path | None = typer.Option(None, "--config", help="TOML file of options that all have in common."),
     recipe: str = RECIPE,
-    force: bool = typer.Option(False, "--force", help="Overwrite existing files."),
-    format: str = typer.Option(
-        "", "--format", "-f", help="csv, tsv, json, jsonl, parquet or table [default: table on a terminal]"
-    ),
+    force: bool = FORCE,
+    format: str = FORMAT,
     json: bool = typer.Option(False, "--json", help="Print ranking and claims as one JSON document."),
     quiet: bool = QUIET,
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say what was detected and how each step went."),
+    verbose: bool = VERBOSE,
     debug: bool = DEBUG,  # noqa: ARG001 - read by app
 ) -> None:
     """Train models under one --time-budget each and rank them, with the baselines, on the same test folds.
 
     tsforecast compare plant.csv -t power --models gru,tdnn,linear --time-budget 30s -o best.safetensors
     """
-    from tsforecast.cli.output import choose_format
+    from tsforecast.cli.output import format_of_table
 
     report = Reporter(quiet=quiet, verbose=verbose)
-    kind = "json" if json else choose_format(format) if format or not sys.stdout.isatty() else "table"
+    kind = "json" if json else format_of_table(format)
     _check_paths(output, plot, force=force)
     settings = flags.settings(config, pairs or [], recipe)
 
@@ -117,10 +113,10 @@ def _score(row: Row, metric: str) -> str:
 
 def _check_paths(output: Path | None, plot: Path | None, *, force: bool) -> None:
     """Refuse, before any work, what could not be written in the end."""
-    from tsforecast.files import check_new
+    from tsforecast.files import check_new, check_plot
 
-    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"--plot {plot}: the suffix says what to draw", hint="name it ranking.png, .svg or .pdf")
+    if plot is not None:
+        check_plot(plot)
     for path in (output, plot):
         if path is not None:
             check_new(path, force=force)

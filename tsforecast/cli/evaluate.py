@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tsforecast.cli.options import DEBUG, QUIET, Flags, data_sources, with_options
+from tsforecast.cli.options import DEBUG, FORMAT, QUIET, VERBOSE, Flags, data_sources, with_options
 from tsforecast.cli.report import Reporter
 from tsforecast.cli.scores import conclude, draw_plots, print_scores, say, write_backtest
 from tsforecast.errors import UsageError
@@ -64,12 +64,10 @@ def evaluate(
     plot: Path | None = PLOT,
     backtest: Path | None = BACKTEST,
     output: Path | None = typer.Option(None, "--output", "-o", help="File for the scores; stdout by default."),
-    format: str = typer.Option(
-        "", "--format", "-f", help="csv, tsv, json, jsonl, parquet or table [default: table on a terminal]"
-    ),
+    format: str = FORMAT,
     json: bool = typer.Option(False, "--json", help="Print scores and verdicts as one JSON document."),
     quiet: bool = QUIET,
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say what was detected."),
+    verbose: bool = VERBOSE,
     debug: bool = DEBUG,  # noqa: ARG001 - read by app
 ) -> None:
     """Score a model on the rows it has not seen, or a forecast file, and say whether there is skill.
@@ -77,7 +75,7 @@ def evaluate(
     tsforecast evaluate plant.safetensors plant.csv --plot plots/
     """
     report = Reporter(quiet=quiet, verbose=verbose)
-    kind = _checked(by, simulate, format="json" if json else format, output=output)
+    kind = _checked(by, simulate, plot, format="json" if json else format, output=output)
     settings = flags.settings()
     domain = {name: name in flags.values for name in DomainOptions.__dataclass_fields__}
     metrics = [m.strip() for part in metric or [] for m in part.split(",") if m.strip()]
@@ -99,16 +97,18 @@ def evaluate(
     conclude(made, min_skill, report)
 
 
-def _checked(by: str, simulate: bool, *, format: str, output: Path | None) -> str:
+def _checked(by: str, simulate: bool, plot: Path | None, *, format: str, output: Path | None) -> str:
     """Return the format of the scores; refuse, before any work, what could not be written in the end."""
-    from tsforecast.cli.output import choose_format
+    from tsforecast.cli.output import format_of_table
+    from tsforecast.files import check_plot
 
+    if plot is not None and plot.suffix:
+        check_plot(plot)
     if by not in ("all", "series", "step"):
         raise UsageError(f"--by {by}: not known", hint="choose from all, series, step")
     if simulate and by == "step":
         raise UsageError("--by step: a simulation has no horizon", hint="use --by all or --by series")
-    on_terminal = output is None and not format and sys.stdout.isatty()
-    return "table" if on_terminal else choose_format(format, output)
+    return format_of_table(format, output)
 
 
 def _refuse_idle(way: str, given: Mapping[str, Any]) -> None:
@@ -129,7 +129,7 @@ def _from_model(
     from tsforecast import artifact
     from tsforecast.data.read import read
     from tsforecast.evaluation import evaluate as score
-    from tsforecast.prediction import adjusted, read_frame
+    from tsforecast.prediction import adjusted, changes_of_domain, read_frame
 
     if model is None:
         raise UsageError("nothing to score", hint="name a MODEL and DATA, or use --forecast F --actual A")
@@ -141,10 +141,7 @@ def _from_model(
         report.detail(text)
     for text in notes:
         report.note(text)
-    changes = {
-        k: getattr(settings.build(DomainOptions), k) for k in settings.top if k in DomainOptions.__dataclass_fields__
-    }
-    if changes:
+    if changes := changes_of_domain(settings):
         forecaster = adjusted(forecaster, frame, **changes)
     return score(forecaster, frame, metrics=metrics, **span), forecaster, frame.clock
 

@@ -20,14 +20,20 @@ from tsforecast.config import (
     assignments,
     described,
     environment_layer,
-    resolve,
     toml_layer,
 )
 from tsforecast.errors import Interrupted, UsageError
 from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions, TuneOptions
 
 KNOWN = (ReadOptions, ColumnOptions, FitOptions, TuneOptions, CompareOptions)
+FORMATS = "csv, tsv, json, jsonl, parquet or table"
+DATA: list[str] | None = typer.Argument(
+    None, help="CSV, TSV, JSON Lines or Parquet files, also .gz and .zst; - is stdin."
+)
+FORMAT: str = typer.Option("", "--format", "-f", help=f"{FORMATS} [default: table on a terminal]")
+FORCE: bool = typer.Option(False, "--force", help="Overwrite existing files.")
 QUIET: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but warnings and errors.")
+VERBOSE: bool = typer.Option(False, "--verbose", "-v", help="Say what was detected and done on the way.")
 DEBUG: bool = typer.Option(False, "--debug", help="Show a traceback with an error.")
 RECIPE: str = typer.Option("", "--recipe", help="Named configuration; `tsforecast recipes` lists them.")
 METAVARS = {int: "INT", float: "FLOAT", str: "TEXT"}
@@ -45,7 +51,7 @@ class Flags:
         Raises:
             UsageError: An option or recipe that does not exist, or a file that cannot be read.
         """
-        from tsforecast.domains import find_domain
+        from tsforecast.domains import resolve_with_domain
         from tsforecast.recipes import find_recipe
 
         model, trainer = assignments(pairs)
@@ -56,12 +62,7 @@ class Flags:
             layers.append(find_recipe(recipe).layer)
         if Path(PROJECT_FILE).is_file():
             layers.append(toml_layer(Path(PROJECT_FILE)))
-        settings = resolve(layers, KNOWN)
-        domain = settings.top.get("domain")
-        if domain:
-            layers.append(Layer(f"--domain {domain}", find_domain(domain).settings))
-            settings = resolve(layers, KNOWN)
-        return settings
+        return resolve_with_domain(layers, KNOWN)
 
 
 def with_options(*classes: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -56,6 +56,16 @@ def choose_format(format: str = "", output: Path | None = None) -> str:
     return kind
 
 
+def format_of_table(format: str = "", output: Path | None = None) -> str:
+    """Return the format of what is rather looked at than piped: a table on a terminal, unless another was asked for.
+
+    Raises:
+        UsageError: Unknown format.
+    """
+    on_terminal = output is None and not format and sys.stdout.isatty()
+    return "table" if on_terminal else choose_format(format, output)
+
+
 def write_json(document: Any, output: Path | None = None) -> None:
     """Write a JSON document to a file, or print it on stdout; NaN becomes null."""
     text = json.dumps(plain(document), indent=2, ensure_ascii=False)

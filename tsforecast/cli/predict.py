@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from tsforecast.cli.options import DEBUG, QUIET, Flags, data_sources, with_options
+from tsforecast.cli.options import DEBUG, FORMATS, QUIET, VERBOSE, Flags, data_sources, with_options
 from tsforecast.cli.report import Reporter
 from tsforecast.options import ReadOptions
 
@@ -26,10 +26,10 @@ def predict(
     include_history: int = typer.Option(0, "--include-history", min=0, help="Also print the last N known rows."),
     missing: str = typer.Option("", "--missing", help="Treat holes otherwise than in training (interpolate:6, ...)."),
     output: Path | None = typer.Option(None, "--output", "-o", help="File to write; stdout by default."),
-    format: str = typer.Option("", "--format", "-f", help="csv, tsv, json, jsonl, parquet or table [default: csv]"),
+    format: str = typer.Option("", "--format", "-f", help=f"{FORMATS} [default: csv]"),
     json: bool = typer.Option(False, "--json", help="The same as --format json."),
     quiet: bool = QUIET,
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say what was detected."),
+    verbose: bool = VERBOSE,
     debug: bool = DEBUG,  # noqa: ARG001 - read by app
 ) -> None:
     """Forecast what follows the last row of DATA, for every series, in its own columns and time style.

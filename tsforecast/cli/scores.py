@@ -103,6 +103,7 @@ def write_backtest(made: Evaluation, clock: Clock, series_id: str, path: Path) -
     import numpy as np
 
     from tsforecast.cli.output import shortest, write_table
+    from tsforecast.prediction import quantile_column
 
     first = made.forecasts[0]
     fold, step = np.nonzero(np.any([np.isfinite(f.forecast) for f in made.forecasts], axis=0))
@@ -116,7 +117,7 @@ def write_backtest(made: Evaluation, clock: Clock, series_id: str, path: Path) -
         columns[f.target] = shortest(f.actual[fold, step])
         columns[f"{f.target}_forecast"] = shortest(f.forecast[fold, step])
         for level, values in f.quantiles.items():
-            columns[f"{f.target}_q{level:g}"] = shortest(values[fold, step])
+            columns[quantile_column(f.target, level)] = shortest(values[fold, step])
     write_table(columns, output=path)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tsforecast.cli.options import DEBUG, QUIET, RECIPE, Flags, data_sources, with_options
+from tsforecast.cli.options import DATA, DEBUG, FORCE, QUIET, RECIPE, VERBOSE, Flags, data_sources, with_options
 from tsforecast.cli.progress import board
 from tsforecast.cli.report import Reporter
 from tsforecast.errors import Interrupted, UsageError
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @with_options(ColumnOptions, FitOptions, ReadOptions)
 def train(
     flags: Flags,
-    data: list[str] | None = typer.Argument(
-        None, help="CSV, TSV, JSON Lines or Parquet files, also .gz and .zst; - is stdin."
-    ),
+    data: list[str] | None = DATA,
     output: Path | None = typer.Option(
         None, "--output", "-o", help="Model file to write, for example plant.safetensors."
     ),
@@ -36,10 +34,10 @@ def train(
     recipe: str = RECIPE,
     print_config: bool = typer.Option(False, "--print-config", help="Print every resolved option as TOML and stop."),
     resume: bool = typer.Option(False, "--resume", help="Continue a run that was stopped, to the same end."),
-    force: bool = typer.Option(False, "--force", help="Overwrite an existing model file."),
+    force: bool = FORCE,
     json: bool = typer.Option(False, "--json", help="Print a summary as JSON on stdout."),
     quiet: bool = QUIET,
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say what was detected and how each step went."),
+    verbose: bool = VERBOSE,
     debug: bool = DEBUG,  # noqa: ARG001 - read by app
 ) -> None:
     """Fit a forecaster to DATA and write it to a model file.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tsforecast.cli.options import DEBUG, QUIET, RECIPE, Flags, data_sources, with_options
+from tsforecast.cli.options import DATA, DEBUG, FORCE, FORMAT, QUIET, RECIPE, VERBOSE, Flags, data_sources, with_options
 from tsforecast.cli.progress import Line, board
 from tsforecast.cli.report import Reporter
 from tsforecast.errors import Interrupted
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @with_options(TuneOptions, ColumnOptions, FitOptions, ReadOptions)
 def tune(
     flags: Flags,
-    data: list[str] | None = typer.Argument(
-        None, help="CSV, TSV, JSON Lines or Parquet files, also .gz and .zst; - is stdin."
-    ),
+    data: list[str] | None = DATA,
     output: Path | None = typer.Option(
         None, "--output", "-o", help="TOML file to write for `train --config`: the settings with the lowest loss."
     ),
@@ -39,23 +37,21 @@ def tune(
     recipe: str = RECIPE,
     print_space: bool = typer.Option(False, "--print-space", help="Print what would be searched and stop."),
     trials: Path | None = typer.Option(None, "--all", help="Write every candidate that was tried to this file."),
-    force: bool = typer.Option(False, "--force", help="Overwrite existing files."),
-    format: str = typer.Option(
-        "", "--format", "-f", help="csv, tsv, json, jsonl, parquet or table [default: table on a terminal]"
-    ),
+    force: bool = FORCE,
+    format: str = FORMAT,
     json: bool = typer.Option(False, "--json", help="Print front, best and baselines as one JSON document."),
     quiet: bool = QUIET,
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say how each candidate did."),
+    verbose: bool = VERBOSE,
     debug: bool = DEBUG,  # noqa: ARG001 - read by app
 ) -> None:
     """Search for model, lags, covariates, sizes and training settings that forecast DATA well.
 
     tsforecast tune plant.csv -t power --future temperature -o best.toml
     """
-    from tsforecast.cli.output import choose_format, write_json
+    from tsforecast.cli.output import choose_format, format_of_table, write_json
 
     report = Reporter(quiet=quiet, verbose=verbose)
-    kind = choose_format(format) if format or not sys.stdout.isatty() else "table"
+    kind = format_of_table(format)
     for path in (output, trials):
         _refuse_old(path, force=force)
     settings = flags.settings(config, pairs or [], recipe)

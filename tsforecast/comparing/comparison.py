@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tsforecast.artifact import Artifact, Fingerprint
 from tsforecast.backtest import find_cutoffs
+from tsforecast.checks import check_refit
 from tsforecast.comparing.entries import Entry, parse_entries
 from tsforecast.comparing.ground import Ground, common
 from tsforecast.comparing.ranking import Ranking, Row, rank
@@ -94,7 +95,7 @@ class Comparison:
         self.columns, self.read_options = settings.build(ColumnOptions), settings.build(ReadOptions)
         self.refit = fit_options.refit
         self.budget = seconds(fit_options.time_budget)  # refused here, as it is nobody's failure
-        self.metrics = [_metric(name) for name in self.chosen.metric]
+        self.metrics = [_metric(name, ranks=not place) for place, name in enumerate(self.chosen.metric)]
         if not self.metrics:
             raise UsageError("no metric to rank by", hint="leave --metric away for mae")
         self.entries = parse_entries(settings, self.chosen)
@@ -108,9 +109,10 @@ class Comparison:
         if not np.any(first < frame.ends(some.targets)):
             raise DataError("no rows are kept out of training: there is nothing to rank on", hint="give --test 0.2")
         self._make_grounds(usable, frame, first)
-        score = self.test.score(self.test.baseline(self.test.baselines[0]), self.metrics[0])
-        if not math.isfinite(score):
-            raise UsageError(f"{self.metric} has no value for these rows", hint="rank by another metric, as mae")
+        for ground, name in ((self.test, "test"), (self.valid, "validation")):
+            if len(ground) and not math.isfinite(ground.score(ground.baseline(ground.baselines[0]), self.metrics[0])):
+                what = f"{self.metric} has no value for the {name} rows"
+                raise UsageError(what, hint="rank by another metric, for example --metric mae")
 
     @property
     def metric(self) -> str:
@@ -126,7 +128,9 @@ class Comparison:
         usable = {}
         for entry in self.entries:
             try:
-                usable[entry.name] = self.task(entry, entry.options.seed).forecaster
+                task = self.task(entry, entry.options.seed)
+                check_refit(replace(task.forecaster.options, refit=self.refit), type(task.trainer))
+                usable[entry.name] = task.forecaster
             except FAILURES as error:
                 self.problems[entry.name] = error
         if not usable:
@@ -139,7 +143,8 @@ class Comparison:
         Raises:
             DataError: No test fold is left.
         """
-        chosen, whole, cut = self.chosen, *self._lay_out(self.entries[0].options)[::2]
+        usual = next(entry.options for entry in self.entries if entry.name in usable)
+        chosen, whole, cut = self.chosen, *self._lay_out(usual)[::2]
         found = {}
         for name, f in usable.items():
             found[name] = find_cutoffs(f, frame, first, f.shape.horizon, chosen.stride, 0)
@@ -268,6 +273,8 @@ class Comparison:
         return min(rows, key=lambda r: self._order(r.valid if len(self.valid) else r.scores[self.metric]))
 
     def _order(self, score: float) -> float:
+        if math.isnan(score):
+            return math.inf
         return score if self.metrics[0].smaller_is_better else -score
 
     def _ranked(self, tried: list[Tried], problems: Mapping[str, tuple[str, str]], ended: str) -> Ranking:
@@ -318,17 +325,17 @@ class Comparison:
         return Artifact(forecaster, Fingerprint.of(forecaster, task.example()), {}), notes, ended
 
 
-def _metric(name: str) -> Metric:
-    """Return a metric that can rank.
+def _metric(name: str, *, ranks: bool) -> Metric:
+    """Return a metric of points, the first one such that it can rank.
 
     Raises:
-        UsageError: Unknown, or it cannot.
+        UsageError: Unknown, or it is not such a one.
     """
     metric: Metric = METRICS.get(name)()
-    if metric.smaller_is_better is None or metric.needs:
+    if metric.needs or (ranks and metric.smaller_is_better is None):
         able = [n for n in METRICS if METRICS.get(n).smaller_is_better is not None and not METRICS.get(n).needs]
-        why = "is for quantiles" if metric.needs else "is best in the middle"
-        raise UsageError(f"--metric {name}: {name} {why} and cannot rank", hint=f"choose from {', '.join(able)}")
+        why = "is for quantiles, and points are compared" if metric.needs else "is best in the middle and cannot rank"
+        raise UsageError(f"--metric {name}: {name} {why}", hint=f"choose from {', '.join(able)}")
     return metric
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tsforecast.ahead import Ahead
 from tsforecast.backtest import assemble
 from tsforecast.data.frame import Frame
+from tsforecast.data.window import thinned
 from tsforecast.forecaster import Forecaster
 from tsforecast.metrics.base import Floats, Metric
 from tsforecast.metrics.groups import Standing, standings
@@ -34,9 +35,7 @@ def common(found: Sequence[NDArray[np.int64]], frame: Frame, *, n_windows: int =
     rows = reduce(np.intersect1d, found)
     if n_windows:
         rows = frame.last_of_each(rows, n_windows)
-    if most and len(rows) > most:
-        rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
-    return rows
+    return thinned(rows, most) if most else rows
 
 
 class Ground:

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tsforecast.metrics.groups import Standing
+from tsforecast.verdict import NEGLIGIBLE, SIGNIFICANT
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tsforecast.artifact import Artifact
 
-SIGNIFICANT = 0.05
-NEGLIGIBLE = 0.001  # a share: below it a difference is rounding, whatever its p-value
 TOP, BEHIND = "top", "behind"
 
 

@@ -116,6 +116,13 @@ def positions(frame: Frame) -> NDArray[np.int64]:
     return frame.freq.ordinal(frame.time)
 
 
+def thinned(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return at most ``most`` of the rows (n,), evenly spread, the first and the last among them."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
+
+
 class WindowIndex:
     """Knows, for a frame, where complete windows start.
 

@@ -32,7 +32,7 @@ class Cycled(Around):
     def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
         lags = inputs.past_target.shape[1]
         # A network that stops short of the window's end, or runs on, says so by the steps that it is asked for.
-        steps = inputs.future_covariates.shape[1] or self.block
+        steps = inputs.future_covariates.shape[1]
         usual = self._usual(ops, params, inputs.phase, lags, steps)
         known = inputs.future_target.shape[1]
         out = self.network.apply(

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from tsforecast.models.base import Around, Dims, FloatArray, Inputs, Network, Params
+from tsforecast.models.base import Around, FloatArray, Inputs, Params
 from tsforecast.ops.base import Array, Ops
 
 
@@ -20,12 +20,8 @@ class Local(Around):
     Forecasting 37 (2021), section 2, for local beside global methods.
 
     Args:
-        network: The network of one series.
-        dims: Sizes with all S series.
+        network: The network of one series, made for the sizes of all S.
     """
-
-    def __init__(self, network: Network, dims: Dims) -> None:
-        super().__init__(network, dims)
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
         count = self.dims.series

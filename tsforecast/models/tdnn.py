@@ -80,7 +80,11 @@ class Tdnn(Network):
 
     Config: ClassVar[type] = TdnnConfig
     summary: ClassVar[str] = "Tapped delay line: dilated convolutions, linear, mlp, sparse or patches"
-    source: ClassVar[str] = "Waibel et al. (1989), IEEE Trans. ASSP 37; dilations: van den Oord et al. (2016)"
+    source: ClassVar[str] = (
+        "Waibel et al. (1989), IEEE Trans. ASSP 37; dilations: van den Oord et al. (2016); linear and average: Zeng et "
+        "al. (2023), AAAI; mlp: Lin et al. (2024), CycleNet; sparse: Lin et al. (2024), SparseTSF; patch and "
+        "exponential: Stitsyuk & Choi (2025), xPatch"
+    )
 
     def __init__(self, config: Any, dims: Dims) -> None:
         super().__init__(config, dims)

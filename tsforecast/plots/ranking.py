@@ -43,7 +43,7 @@ def draw(ranking: Ranking) -> Figure:
     better = "smaller is better" if scores[0] <= scores[-1] else "larger is better"
     spread = f", means of {ranking.seeds} trainings" if ranking.seeds > 1 else ""
     ax.set_xlabel(f"{metric} on the same {ranking.folds} test folds for all ({better}){spread}")
-    figure.legend(handles=_legend(rows), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(handles=_legend(rows), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
 
 

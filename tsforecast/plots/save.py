@@ -12,6 +12,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from tsforecast.errors import UsageError
+from tsforecast.files import check_plot
 
 # What would make two files of one figure differ: versions and dates.
 _METADATA: dict[str, dict[str, Any]] = {
@@ -31,10 +32,8 @@ def save(figure: Figure, path: str | Path) -> None:
     Raises:
         UsageError: Another suffix, or the file cannot be written.
     """
-    path = Path(path)
+    path = check_plot(Path(path))
     suffix = path.suffix.lower()
-    if suffix not in _METADATA:
-        raise UsageError(f"{path}: a plot cannot be written as '{suffix}'", hint=f"choose from {', '.join(_METADATA)}")
     try:
         handle, temporary = tempfile.mkstemp(suffix=suffix, prefix=f".{path.stem}-", dir=path.parent)
     except OSError as error:

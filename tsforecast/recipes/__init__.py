@@ -23,7 +23,7 @@ class Recipe:
         name: Its name without the ending.
         summary: What it is for, in one line.
         source: Where the settings come from.
-        measured: What it scored, each line with its command; may be empty.
+        measured: What it scored, each line with its command; empty where it was not measured here.
         text: The whole file, which ``--config`` reads, too.
         layer: Its settings.
     """

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.data.window import Tables
+from tsforecast.data.window import Tables, thinned
 from tsforecast.errors import UsageError
 from tsforecast.ops.base import Array, Ops
 from tsforecast.ops.numpy_ops import NumpyOps
@@ -272,8 +272,7 @@ class Objective:
             starts: (n,) first rows of the windows.
             horizon: Steps forecast in each.
         """
-        if len(starts) > VALID_WINDOWS:
-            starts = starts[np.linspace(0, len(starts) - 1, VALID_WINDOWS).round().astype(np.int64)]
+        starts = thinned(starts, VALID_WINDOWS)
         parts = [starts[i : i + self._chunk] for i in range(0, len(starts), self._chunk)]
         with np.errstate(over="ignore", invalid="ignore"):  # a diverged network is reported as an infinite loss
             if self.fitness is not None:

@@ -40,7 +40,10 @@ class Separate:
 
 
 def clip_each(tensors: list[torch.Tensor], limit: float) -> None:
-    """Scale the gradients (S, ...) of each network down to a norm: one that explodes slows no other down."""
+    """Scale the gradients (S, ...) of each network down to a norm, each by its own.
+
+    A large gradient of one slows no other down; a loss that is not finite ends the run of all.
+    """
     gradients = [tensor.grad for tensor in tensors if tensor.grad is not None]
     norms = torch.stack([gradient.reshape((len(gradient), -1)).norm(dim=1) for gradient in gradients]).norm(dim=0)
     factor = (limit / norms.clamp(min=1e-6)).clamp(max=1.0)

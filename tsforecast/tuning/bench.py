@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tsforecast.config import Facts, Settings, make, parse_delays
 from tsforecast.data.scale import Scaler
 from tsforecast.data.table import Table
-from tsforecast.data.window import WindowIndex
+from tsforecast.data.window import WindowIndex, thinned
 from tsforecast.defaults import choose_shape
 from tsforecast.errors import DataError, TrainingError, UsageError
 from tsforecast.fitting import fit
@@ -120,9 +120,7 @@ class Bench:
             )
         self.possible = max(windows(min(shape.lags, longest), "valid"), len(starts))
         self.judged, self.longest = len(starts), longest
-        if len(starts) > VALID_WINDOWS:
-            starts = starts[np.linspace(0, len(starts) - 1, VALID_WINDOWS).round().astype(np.int64)]
-        self.cutoffs: NDArray[np.int64] = starts + longest - 1
+        self.cutoffs: NDArray[np.int64] = thinned(starts, VALID_WINDOWS) + longest - 1
         train = cut.train_rows & ~self.frame.peeks
         self.spread = Scaler.fit(self.frame.values[train][:, :targets], "standard").spread
 
