@@ -81,7 +81,7 @@ def main() -> None:
                 )
                 reading = {key: value for key, value in options.items() if key == "time"}
                 for margins in ("split", "adaptive"):
-                    how = {"adaptive": margins == "adaptive", "metrics": ["mae"], **reading}
+                    how = {"adaptive": margins == "adaptive", "metric": ["mae"], **reading}
                     f = tsforecast.evaluate(made, copy.name, **how).forecasts[0].by_day()
                     n, share, together, single, width, pinball = measures(f)
                     shares = f"{share:.1f} % | {together:.1f} % | {single:.1f} %"

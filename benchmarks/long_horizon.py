@@ -202,12 +202,12 @@ def table(cells: list[dict[str, Any]]) -> str:
     lines = ["| set | trained | horizon | MSE | MAE | at most | windows | parameters | seconds |", "|" + "---|" * 9]
     for (name, trained, horizon), found in groups.items():
         mse, mae = ([cell[key] for cell in found] for key in ("mse", "mae"))
-        spread = [statistics.stdev(values) if len(values) > 1 else 0.0 for values in (mse, mae)]
+        spread = [f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else " (one seed)" for values in (mse, mae)]
         limit = TARGETS[name, trained.split()[0]][HORIZONS.index(horizon)]
         bold = "**" if round(statistics.mean(mse), 3) <= limit else ""
         lines.append(
-            f"| {name} | {trained} | {horizon} | {bold}{statistics.mean(mse):.3f}{bold} ± {spread[0]:.3f} "
-            f"| {statistics.mean(mae):.3f} ± {spread[1]:.3f} | {limit:.3f} | {found[0]['windows']:,} "
+            f"| {name} | {trained} | {horizon} | {bold}{statistics.mean(mse):.3f}{bold}{spread[0]} "
+            f"| {statistics.mean(mae):.3f}{spread[1]} | {limit:.3f} | {found[0]['windows']:,} "
             f"| {found[0]['parameters']:,} | {statistics.median(cell['seconds'] for cell in found):.0f} |"
         )
     return "\n".join(lines)
