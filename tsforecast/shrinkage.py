@@ -50,11 +50,12 @@ class Shrinkage:
         """What the user should know of it; empty where all is kept."""
         name = self.base.replace("_", " ")
         if self.weight == 0:
-            return f"the forecast is {name}: the validation windows confirm nothing learned beyond it (--shrink none)"
+            why = "the validation windows confirm nothing learned beyond it"
+            return f"the forecast is {name}: {why} (--shrink none keeps the network)"
         if self.weight < 1:
             kept = f"{self.weight:.0%} of its difference from {name}"
             why = "little was learned beyond it" if self.weight < LITTLE else "it is better on the validation windows"
-            return f"the forecast is shrunk to {kept}: {why} (--shrink none)"
+            return f"the forecast is shrunk to {kept}: {why} (--shrink none keeps the network as it is)"
         return ""
 
 

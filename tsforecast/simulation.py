@@ -82,7 +82,7 @@ def simulate(forecaster: Forecaster, frame: Frame, *, warmup: int = 0, in_sample
     notes, warnings = _remarks(forecaster, runs, known, taught)
     if base:
         notes.append(
-            f"predict draws the forecast towards {base.replace('_', ' ')}, a simulation does not (--shrink none)"
+            f"predict draws the forecast towards {base.replace('_', ' ')}, a simulation does not"
         )
     return Simulation(made, notes, warnings)
 
