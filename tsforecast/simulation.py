@@ -81,9 +81,7 @@ def simulate(forecaster: Forecaster, frame: Frame, *, warmup: int = 0, in_sample
     made = tuple(replace(f, diagnosis=diagnose_one_step(forecaster, frame, ahead, t)) for t, f in enumerate(made))
     notes, warnings = _remarks(forecaster, runs, known, taught)
     if base:
-        notes.append(
-            f"predict draws the forecast towards {base.replace('_', ' ')}, a simulation does not"
-        )
+        notes.append(f"predict draws the forecast towards {base.replace('_', ' ')}, a simulation does not")
     return Simulation(made, notes, warnings)
 
 
