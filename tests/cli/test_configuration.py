@@ -80,11 +80,13 @@ def test_recipes_are_listed_and_printed_as_files_for_config(cli: Cli, csv: Csv) 
     assert "cycle-linear" in listed
     assert "CycleNet" in listed
     told = {words[0]: words[1] for words in map(str.split, listed.splitlines())}
-    assert (told["m4-hourly"], told["sparse"]) == ("yes", "no")
+    entries = json.loads(cli("recipes", "--json").out)
+    assert told["m4-hourly"] == "yes"
+    for entry in entries:
+        assert told[entry["name"]] == ("yes" if entry["measured"] else "no")
     Path("own.toml").write_text(cli("recipes", "cycle-linear").out)
     printed = cli("train", csv(), "-t", "power", "--config", "own.toml", "--lags", 24, "-H", 2, "--print-config").out
     assert tomllib.loads(printed)["model"]["form"] == "linear"
-    entries = json.loads(cli("recipes", "--json").out)
     assert {"name", "summary", "source", "measured", "options", "model", "trainer"} == set(entries[0])
 
 
