@@ -62,32 +62,33 @@ TARGETS = {
     ("Weather", "gru"): (0.143, 0.189, 0.243, 0.316),
     ("Weather", "tdnn"): (0.144, 0.188, 0.236, 0.309),
 }
-SHARED = "--loss mse --lags 720 --patience 3 --threads 1"
+SHARED = "--loss mse --lags 720 --normalize last --patience 3 --threads 1"
 GRU = (
-    f"-m gru {SHARED} --embedding 16 --set model.hidden=128 --set model.decoder=segments --set model.highway=false"
+    f"-m gru {SHARED} --embedding 16 --set model.hidden=128 --set model.decoder=segments"
     " --set trainer.learning_rate=0.001"
 )
 PATCH = f"-m tdnn {SHARED} --set model.form=patch --set model.trend=exponential --set trainer.learning_rate=0.001"
 # What is trained, by set and name (the first word is the family): options of `tsforecast train`, chosen on the
-# validation rows at 96 steps. "sparse" is the published recipe as it stands, whatever the validation rows say of it.
+# validation rows at 96 steps; those of gru on ETTh1 also on the 2,880 rows before them, with the rows before those to
+# train on, and at 720 steps, too: one stretch of validation rows misleads there. "sparse" is the published recipe as it
+# stands, whatever the validation rows say of it.
 SETTINGS = {
     "ETTh1": {
-        "gru": f"{GRU} --shrink none --cycle 24 --set model.segment=96 --set trainer.epoch_size=0"
-        " --set trainer.steps=7",
-        "tdnn linear": "-m tdnn --loss mse --lags 336 --patience 3 --threads 1 --cycle 24 --set model.form=linear"
-        " --set trainer.learning_rate=0.005 --set trainer.batch_size=256 --set trainer.epoch_size=0"
-        " --set trainer.steps=8",
+        "gru": f"{GRU} --cycle 24 --set model.segment=48 --set trainer.epoch_size=0 --set trainer.steps=7",
+        "tdnn linear": "-m tdnn --loss mse --lags 336 --normalize last --patience 3 --threads 1 --cycle 24"
+        " --set model.form=linear --set trainer.learning_rate=0.005 --set trainer.batch_size=256"
+        " --set trainer.epoch_size=0 --set trainer.steps=8",
         "tdnn sparse": "-m tdnn --recipe sparse --threads 1",
     },
     "ETTm1": {
-        "gru": f"{GRU} --cycle 96 --set model.segment=96 --set trainer.epoch_size=8192 --set trainer.steps=5"
-        " --set trainer.batch_size=32",
+        "gru": f"{GRU} --set model.highway=false --cycle 96 --set model.segment=96 --set trainer.epoch_size=8192"
+        " --set trainer.steps=5 --set trainer.batch_size=32",
         "tdnn patch": f"{PATCH} --cycle 96 --set trainer.epoch_size=8192 --set trainer.steps=5"
         " --set trainer.batch_size=64",
     },
     "Weather": {
-        "gru": f"{GRU} --cycle 144 --normalize revin --set model.segment=48 --set trainer.epoch_size=4096"
-        " --set trainer.steps=6 --set trainer.batch_size=32",
+        "gru": f"{GRU} --set model.highway=false --cycle 144 --normalize revin --set model.segment=48"
+        " --set trainer.epoch_size=4096 --set trainer.steps=6 --set trainer.batch_size=32",
         "tdnn mlp": f"-m tdnn {SHARED} --cycle 144 --normalize revin --embedding 16 --set model.form=mlp"
         " --set trainer.learning_rate=0.0005 --set trainer.epoch_size=4096 --set trainer.steps=8"
         " --set trainer.batch_size=32",

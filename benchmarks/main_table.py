@@ -101,9 +101,12 @@ def cell(data: Path, name: str, model: str, seed: int, extra: list[str], budget:
 
 
 def markdown(cells: list[Cell]) -> str:
-    """Return a table: a row per set, a column per model with mean and deviation over the seeds."""
+    """Return a table: a row per set, a column per model with mean and deviation over the seeds.
+
+    ``weight`` is the share of its difference from a baseline that the first model keeps (``--shrink``).
+    """
     models = list(dict.fromkeys(str(c["model"]) for c in cells))
-    names = ["set", "H", "naive", "seasonal naive", *models, "slowest", f"verdict on {models[0]}"]
+    names = ["set", "H", "naive", "seasonal naive", *models, "weight", "slowest", f"verdict on {models[0]}"]
     lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for name in dict.fromkeys(c["set"] for c in cells):
         own = [c for c in cells if c["set"] == name]
@@ -116,7 +119,9 @@ def markdown(cells: list[Cell]) -> str:
                 continue
             mean = statistics.mean(maes)
             spread = f" ± {statistics.stdev(maes):.2g}" if len(maes) > 1 else ""
-            row.append(f"**{mean:.4g}**{spread}" if mean < least else f"{mean:.4g}{spread}")
+            better = float(f"{mean:.4g}") < float(f"{least:.4g}")  # as printed
+            row.append(f"**{mean:.4g}**{spread}" if better else f"{mean:.4g}{spread}")
+        row.append(f"{statistics.mean(float(c['weight']) for c in own if c['model'] == models[0]):.2g}")
         row.append(f"{max(float(c['seconds']) for c in own):.0f} s")
         row.append(str(own[0]["verdict"]).split(":")[0])
         lines.append("| " + " | ".join(row) + " |")

@@ -133,14 +133,13 @@ def show(path: Path) -> None:
     for name in dict.fromkeys(r["set"] for r in records):
         here = [r for r in records if r["set"] == name]
         print(f"\n{name}, threads: {', '.join(sorted({r['threads'] for r in here}))}\n")
-        print("| contestant | lookback |" + "".join(f" {b:g} s |" for b in budgets) + " steps | scoring s |")
-        print("|---" * (len(budgets) + 4) + "|")
+        print("| contestant | lookback |" + "".join(f" {b:g} s |" for b in budgets) + " scoring s |")
+        print("|---" * (len(budgets) + 3) + "|")
         for key in dict.fromkeys((r["contestant"], r["lookback"]) for r in here):
             rows = [r for r in here if (r["contestant"], r["lookback"]) == key]
             cells = [cell([r for r in rows if r["budget"] == b]) for b in budgets]
             scoring = statistics.median([r["scoring"] for r in rows if r["mse"] is not None] or [0.0])
-            steps = max(r["steps"] for r in rows)
-            print(f"| {key[0]} | {key[1]} | {' | '.join(cells)} | {steps:,} | {scoring:.1f} |")
+            print(f"| {key[0]} | {key[1]} | {' | '.join(cells)} | {scoring:.1f} |")
 
 
 def cell(records: list[Record]) -> str:

@@ -24,7 +24,10 @@ NOTICE = "<!-- Written by scripts/docs.py: change the source that it reads, not 
 SHARED = {
     "Reading": (ReadOptions, "`train`, `tune`, `compare`, `predict`, `evaluate`"),
     "Columns": (ColumnOptions, "`train`, `tune`, `compare`"),
-    "Domain": (DomainOptions, "`train`, `tune`, `compare`; `evaluate` takes them too, to change them after training"),
+    "Domain": (
+        DomainOptions,
+        "`train`, `tune`, `compare`; `predict` and `evaluate` take them too, to change them after training",
+    ),
     "Model and training": (FitOptions, "`train`, `tune`, `compare`"),
 }
 
@@ -52,7 +55,8 @@ def metrics_page() -> str:
     """Return docs/metrics.md."""
     intro = (
         "How forecasts are scored: `tsforecast evaluate ... --metric NAME,NAME`; all of them by default. A pair of "
-        "actual and forecast with either side unknown is left out of every metric."
+        "actual and forecast with either side unknown is left out of every metric. A metric may leave out more, as the "
+        "column `leaves out` says; `NAME_excluded` in the scores counts those pairs."
     )
     rows = []
     for name in METRICS:
@@ -123,7 +127,7 @@ def _default(default: Any) -> str:
         return ""
     if isinstance(default, bool):
         return "on" if default else "off"
-    return f"`{','.join(map(str, default)) if isinstance(default, tuple) else default}`"
+    return f"`{_word(default) if isinstance(default, tuple) else default}`"
 
 
 def _own_flags(name: str) -> str:
@@ -147,8 +151,14 @@ def _is_shared(parameter: Any) -> bool:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    words = [f"{value:g}" if isinstance(value, float) else str(value) for value in settings.values()]
-    return ", ".join(f"`--{name} {word}`" for name, word in zip(settings, words, strict=True)) or "nothing"
+    return ", ".join(f"`--{name} {_word(value)}`" for name, value in settings.items()) or "nothing"
+
+
+def _word(value: Any) -> str:
+    """Return a value as it is written after a flag."""
+    if isinstance(value, tuple):
+        return ",".join(map(_word, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _code(names: Sequence[str]) -> str:

@@ -175,7 +175,7 @@ def make_objective() -> Callable[..., Objective]:
             horizon=dims.horizon,
             loss=loss,
             forecast=forecast,
-            linear=design if hasattr(net.network, "design") else None,
+            linear=design if net.network.design else None,
             teachable=net.teachable,
         )
 

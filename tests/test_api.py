@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,6 +83,12 @@ def test_future_data_may_be_a_frame(frame: pd.DataFrame) -> None:
     made = tsforecast.train(data, "power", future="wind", model="linear", horizon=6, lags=12)
     ahead = tsforecast.predict(made, data, future_data=whole[200:])["power_forecast"]
     np.testing.assert_allclose(ahead, 2 * wind[200:], atol=0.3)
+    kept = tsforecast.train(data, "power", future="wind", model="linear", horizon=6, lags=12, test="40")
+    usual = tsforecast.evaluate(kept, data, metric="mae").records[0]["mae"]
+    wrong = tsforecast.evaluate(kept, data, metric="mae", future_data=whole.assign(wind=-wind)).records[0]["mae"]
+    assert usual < 0.1 < wrong
+    with pytest.raises(UsageError, match="--future-data"):
+        tsforecast.evaluate(kept, data, simulate=True, future_data=whole)
 
 
 def test_evaluate_scores_the_rows_kept_out(trained: Artifact, frame: pd.DataFrame) -> None:
@@ -99,6 +107,39 @@ def test_evaluate_takes_what_is_known_of_the_domain(trained: Artifact, frame: pd
     assert whole == pytest.approx(rmse / 22)
     low = tsforecast.evaluate(trained, frame.assign(power=frame.power - 12), domain="wind").forecasts[0]
     assert np.nanmin(low.forecast) == 0
+
+
+def test_predict_takes_what_is_known_of_the_domain(trained: Artifact, frame: pd.DataFrame) -> None:
+    free = tsforecast.predict(trained, frame, horizon=24)["power_forecast"]
+    held = tsforecast.predict(trained, frame, horizon=24, floor=8, cap="12")["power_forecast"]
+    np.testing.assert_array_equal(held, free.clip(8, 12))
+    assert free.min() < 8 < 12 < free.max()
+    with pytest.raises(UsageError, match="only a place together"):
+        tsforecast.predict(trained, frame, lat=50)
+
+
+def test_evaluate_fills_holes_as_predict_does(trained: Artifact, frame: pd.DataFrame) -> None:
+    holey = frame.assign(power=frame["power"].mask(frame.index == 180))
+    skipped, filled = (tsforecast.evaluate(trained, holey, metric="mae", missing=m) for m in ("", "ffill"))
+    assert (skipped.forecasts[0].forecast.shape[0], filled.forecasts[0].forecast.shape[0]) == (21, 35)
+    assert filled.records[0]["n"] == 35 * 6 - 6  # what was filled in is not scored
+    assert "--missing ffill: 0 rows inserted, 1 values filled" in filled.notes
+
+
+def test_what_the_command_would_say_is_in_the_notes(frame: pd.DataFrame) -> None:
+    holey = frame.assign(power=frame["power"].mask(frame.index == 50))
+    made = tsforecast.train(holey, "power", model="linear", horizon=6, lags=24, test="40")
+    assert any("windows are lost to gaps and holes" in note for note in made.notes)
+    assert any(note.startswith("chosen from the data: season 24") for note in made.notes)
+    ahead = tsforecast.predict(made, holey, horizon=9, missing="interpolate")
+    assert "horizon 9 is beyond the 6 steps of training: forecasts are fed back" in ahead.attrs["notes"]
+    assert "--missing interpolate: 0 rows inserted, 1 values filled" in ahead.attrs["notes"]
+
+
+def test_the_notes_of_training_itself_are_kept(frame: pd.DataFrame) -> None:
+    walk = frame.assign(power=np.random.default_rng(0).normal(size=200).cumsum())
+    made = tsforecast.train(walk, "power", model="linear", horizon=6, lags=24)
+    assert any("--shrink none keeps the network" in note for note in made.notes)
 
 
 def test_an_interrupt_before_the_first_step_leaves_nothing_to_return(
@@ -135,3 +176,44 @@ def test_an_option_that_does_not_exist_is_never_ignored(trained: Artifact, frame
         tsforecast.predict(trained, frame, model="gru")
     with pytest.raises(UsageError, match="unknown option 'metrics'"):
         tsforecast.evaluate(trained, frame, metrics="mae")
+
+
+@pytest.mark.parametrize(
+    ("act", "options", "meant"),
+    [
+        (tsforecast.predict, {"horizn": 3}, "horizon"),
+        (tsforecast.predict, {"futur_data": ""}, "future_data"),
+        (tsforecast.evaluate, {"n_window": 3}, "n_windows"),
+        (tsforecast.evaluate, {"metrik": "mae"}, "metric"),
+    ],
+)
+def test_the_keywords_of_a_function_are_known_where_it_guesses(
+    act: Any, options: dict[str, Any], meant: str, trained: Artifact, frame: pd.DataFrame
+) -> None:
+    with pytest.raises(UsageError, match=f"did you mean '{meant}'"):
+        act(trained, frame, **options)
+
+
+@pytest.mark.parametrize(
+    ("act", "meant"),
+    [(tsforecast.train, "model_options"), (tsforecast.compare, "models"), (tsforecast.tune, "searches")],
+)
+def test_so_they_are_where_something_is_trained(act: Any, meant: str, frame: pd.DataFrame) -> None:
+    with pytest.raises(UsageError, match=f"did you mean '{meant}'"):
+        act(frame, "power", **{f"{meant}_": 1})
+
+
+def test_a_horizon_that_is_none_is_refused(trained: Artifact, frame: pd.DataFrame) -> None:
+    for act in (tsforecast.predict, tsforecast.evaluate):
+        for horizon in (-3, 2.5):
+            with pytest.raises(UsageError, match="horizon: "):
+                act(trained, frame, horizon=horizon)
+
+
+def test_a_forecast_that_diverges_is_warned_of(trained: Artifact, frame: pd.DataFrame) -> None:
+    params = {name: np.float32(20) * value for name, value in trained.forecaster.params.items()}
+    wild = replace(trained, forecaster=replace(trained.forecaster, params=params))
+    made = tsforecast.predict(wild, frame, horizon=2000)
+    assert made["power_forecast"].isna().iloc[-1]
+    assert "is fed back diverges from" in made.attrs["warnings"][0]
+    assert tsforecast.predict(trained, frame).attrs["warnings"] == []

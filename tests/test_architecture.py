@@ -22,7 +22,9 @@ MODULES = {
 LONGEST_FUNCTION, LONGEST_FILE = 60, 350
 BELOW_CORE = {
     "errors": 0,
+    "conditions": 1,
     "registry": 1,
+    "lag_sets": 1,
     "config": 1,
     "durations": 1,
     "options": 1,
@@ -34,7 +36,7 @@ BELOW_CORE = {
 }
 CORE, ABOVE_CORE = 4, {"plots": 5, "cli": 6, "__main__": 7}
 HEAVY = ("torch", "pandas", "matplotlib", "sklearn", "scipy", "deap")
-OPTIMIZING = ("tsforecast.preparation", "tsforecast.trainers", "tsforecast.ops.torch_ops", "tsforecast.fitting")
+OPTIMIZING = tuple(f"tsforecast.{name}" for name in ("task", "trainers", "ops.torch_ops", "preparation", "fitting"))
 
 
 @cache

@@ -66,6 +66,13 @@ def test_everything_comes_back(trained: Artifact, path: Path) -> None:
             np.testing.assert_array_equal(mine[name], value)
 
 
+def test_the_document_after_training_is_that_of_the_file(trained: Artifact, path: Path) -> None:
+    drop = {"created", "checksum"}
+    first, second = trained.document, tsforecast.load(path).document
+    assert {k: v for k, v in first.items() if k not in drop} == {k: v for k, v in second.items() if k not in drop}
+    assert len(first["checksum"]) == len(second["checksum"]) == 64
+
+
 def test_a_second_saving_differs_in_nothing_but_its_date(trained: Artifact, path: Path, tmp_path: Path) -> None:
     tsforecast.save(tsforecast.load(path), tmp_path / "again")
     first, second = artifact._unpack(path), artifact._unpack(tmp_path / "again")
@@ -160,3 +167,8 @@ def test_a_failed_saving_leaves_the_old_file_and_no_other(
         tsforecast.save(trained, path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_it_shows_itself_on_one_line(trained: Artifact) -> None:
+    count = sum(value.size for value in trained.forecaster.params.values())
+    assert repr(trained) == f"<Artifact narx of power: horizon=6, lags=24, parameters={count}>"

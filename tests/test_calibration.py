@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tsforecast.calibration import by_step, calibrate
-from tsforecast.scores import Forecasts
+from tsforecast.forecasts import Forecasts
 
 FOLDS, HORIZON, LEVELS = 900, 6, (0.05, 0.25, 0.5, 0.75, 0.95)
 

@@ -88,7 +88,9 @@ def test_values_that_do_not_fit_are_refused(kind, value, word):
     [
         ({"count": 0}, "count: 0 is too small; the smallest value is 1"),
         ({"count": "11"}, "count: 11 is too large; the largest value is 10"),
-        ({"rate": "nan"}, "rate: nan is too small"),
+        ({"rate": "nan"}, "rate: 'nan' is not finite"),
+        ({"rate": float("inf")}, "rate: 'inf' is not finite"),
+        ({"levels": "0.1,-inf"}, "levels: '-inf' is not finite"),
         ({"levels": "10,90"}, "levels: 10.0 is too large; the largest value is 0.9; shares, not percent: 0.1,0.9"),
         ({"levels": "0.1,0.95"}, "levels: 0.95 is too large; the largest value is 0.9"),
         ({"sizes": "4,0"}, "sizes: 0 is too small"),
@@ -104,7 +106,7 @@ def test_a_dataclass_is_checked(values, message):
 
 def test_defaults_pass_their_own_checks():
     for cls in (Sample, ReadOptions, ColumnOptions, FitOptions):
-        said = {name: default for name, _, default, _ in described(cls) if default is not None}
+        said = {name: default for name, _, default, _ in described(cls) if default is not None and name != "horizon"}
         assert make(cls, said) == cls()
 
 
@@ -177,3 +179,24 @@ def test_assignments_are_split_by_section():
 def test_config_stays_light():
     code = "import sys, tsforecast.config; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "hint"), [({"count": "many"}, "like 12"), ({"rate": "abc"}, "like 0.5"), ({"on": "maybe"}, "like true")]
+)
+def test_a_value_of_another_kind_is_refused_with_an_example(values, hint):
+    with pytest.raises(UsageError) as caught:
+        make(Sample, values, "m")
+    assert caught.value.hint == f"write it {hint}"
+
+
+def test_a_horizon_of_nothing_is_refused_where_somebody_says_it():
+    with pytest.raises(UsageError, match="horizon: 0 is too small; the smallest value is 1"):
+        make(FitOptions, {"horizon": 0})
+    assert make(FitOptions, {}).horizon == 0
+
+
+def test_a_name_that_no_option_has_may_be_one_beside_them():
+    layer = Layer("argument", {"horizn": 3})
+    with pytest.raises(UsageError, match="argument: unknown option 'horizn'; did you mean 'horizon'"):
+        resolve([layer], [ReadOptions], ["horizon"])

@@ -121,6 +121,10 @@ def test_an_input_that_was_missed_is_told_with_its_lag_and_feedback_as_such() ->
 def test_what_cannot_be_diagnosed_is_said() -> None:
     assert diagnose(white(3)).sentence == "No diagnosis: 3 residuals are too few."
     assert diagnose(np.ones(50)).sentence == "No diagnosis: 50 residuals are all equal."
+    lone = diagnose(white(50), series=np.arange(50))
+    assert lone.sentence == "No diagnosis: 50 residuals are too few: one per series."
+    far = diagnose(np.where(np.arange(300) % 50, np.nan, white(300)), lags=4)
+    assert far.sentence == "No diagnosis: 6 residuals are too far apart."
     empty = diagnose(np.full(9, np.nan), np.ones((9, 1)), ["u"])
     assert (empty.n, empty.white, empty.sentence) == (0, False, "No diagnosis: 0 residuals are too few.")
     still = diagnose(white(100), np.ones((100, 1)), ["u"]).inputs[0]

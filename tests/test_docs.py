@@ -22,7 +22,8 @@ from tsforecast.registry import COMMANDS, METRICS, MODELS, TRAINERS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(ROOT.glob("docs/**/*.md"))
-SHORT = ("README.md", "docs/guide.md", "docs/data.md", "docs/errors.md", "docs/from-matlab.md")
+RUN = ("guide", "uncertainty", "simulation", "data", "errors", "from-matlab")
+SHORT = ("README.md", *(f"docs/{name}.md" for name in RUN))
 TOLERANCE = 0.05  # of shown numbers: another machine rounds otherwise
 NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?$")
 

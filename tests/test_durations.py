@@ -35,5 +35,14 @@ def test_durations_are_exact(text, expected):
 
 @pytest.mark.parametrize("text", ["0", "-5s", "five", "5d", "nan", "inf", "s", "ms", "1:30", " "])
 def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(UsageError, match=f"time_budget: '{text}' is not a duration"):
+    with pytest.raises(UsageError, match=f"--time-budget: '{text}' is not a duration"):
         seconds(text)
+
+
+def test_an_option_is_named_as_it_is_written_with_durations_of_its_size():
+    with pytest.raises(UsageError, match=r"^--time-budget: '-5s' is not a duration; write 60s, 5m or 1h$"):
+        seconds("-5s")
+    with pytest.raises(UsageError, match=r"^--trial-budget: 'soon' is not a duration; write 60s, 5m or 1h$"):
+        seconds("soon", "trial_budget")
+    with pytest.raises(UsageError, match=r"^--sampling: '-1ms' is not a duration; write 4s, 0\.5ms or 10us$"):
+        duration("-1ms", "sampling")

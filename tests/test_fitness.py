@@ -20,8 +20,9 @@ from tsforecast.fitness import make_fitness
 from tsforecast.metrics.base import pairs
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 from tsforecast.prediction import read_frame
-from tsforecast.preparation import Task, prepare
+from tsforecast.preparation import prepare
 from tsforecast.registry import METRICS
+from tsforecast.task import Task
 from tsforecast.trainers import objective as module
 from tsforecast.trainers.none import NoTraining
 
@@ -214,7 +215,7 @@ def test_a_trainer_that_minimises_a_metric_trains_no_quantiles() -> None:
     options = FitOptions(horizon=H, lags="6", model="linear", trainer="genetic", quantiles=(0.1, 0.9), valid="0.4")
     given = read([table()], ReadOptions()), columns, ReadOptions()
     assert prepare(*given, options).forecaster.shape.levels == (0.1, 0.5, 0.9)
-    with pytest.raises(UsageError, match="forecasts a point and cannot train --quantiles"):
+    with pytest.raises(UsageError, match=r"cannot train --quantiles: trainer[.]fitness=.* scores a point forecast"):
         prepare(*given, options, {}, {"fitness": "rmse"})
     around = dataclasses.replace(options, intervals="conformal")
     assert prepare(*given, around, {}, {"fitness": "rmse"}).forecaster.shape.levels == ()

@@ -13,6 +13,7 @@ import torch
 
 from tsforecast import checkpoint as checkpoints
 from tsforecast import fitting
+from tsforecast.checkpoint import Checkpoint
 from tsforecast.config import make
 from tsforecast.data.build import Schema
 from tsforecast.data.clock import Clock
@@ -24,7 +25,7 @@ from tsforecast.fitting import fit
 from tsforecast.forecaster import Forecaster, Memory
 from tsforecast.models.base import Dims
 from tsforecast.options import FitOptions
-from tsforecast.preparation import Task
+from tsforecast.task import Task
 from tsforecast.trainers.backprop import Backprop, BackpropConfig
 from tsforecast.trainers.base import Best, Progress, Trainer
 
@@ -48,7 +49,7 @@ class Scripted(Trainer):
     def state(self):
         return {"step": np.array([self.step])}
 
-    def fit(self, objective, params, *, seed, state=None):
+    def fit(self, objective, params, *, seed, state=None, spent=None):
         self.step = int(state["step"][0]) if state else 0
         best = Best()
         for loss in itertools.islice(self.losses, self.step, None):
@@ -57,7 +58,12 @@ class Scripted(Trainer):
                 raise KeyboardInterrupt
             self.step += 1
             train = loss if self.train is None else self.train
-            self.spent.append((yield Progress(self.step, train, loss, best.improved_by(loss), 0.0)))
+            yield Progress(self.step, train, loss, best.improved_by(loss), 0.0)
+            self.spent.append(spent())
+
+
+class Delicate(Scripted):
+    remedy = "use a smaller dose"
 
 
 @pytest.fixture
@@ -72,7 +78,7 @@ def make_task(network, make_objective, make_frame):
                 horizon=2, season_length=8, seed=3, patience=patience, shrink="none", **named, **options
             ),
             model_options=model_options or {},
-            trainer_options={"learning_rate": 0.5},
+            trainer_options={},
             shape=Shape(2, 4, (1, 2, 3, 4), 8),
             schema=Schema(("y",)),
             freq=Freq.parse("h"),
@@ -121,6 +127,80 @@ def test_the_time_budget_ends_the_run_and_is_told_to_the_trainer(make_task):
     assert all(0 < share < 1 for share in trainer.spent)
 
 
+class Work:
+    """A clock that only work moves."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(fitting.time, "monotonic", lambda: self.now)
+
+    def of(self, trainer, *, cuts=True):
+        """Return a trainer whose steps take ten seconds; it may end one after any of them."""
+        work = self
+
+        class Slow(type(trainer)):
+            cuts_steps = cuts
+
+            def fit(self, objective, params, *, seed, state=None, spent=None):
+                stream = super().fit(objective, params, seed=seed, state=state, spent=spent)
+                while True:
+                    for _ in range(10):
+                        work.now += 1.0
+                        if cuts and spent() >= 1:
+                            break
+                    progress = next(stream, None)
+                    if progress is None:
+                        return
+                    yield progress
+
+        trainer.__class__, trainer.config = Slow, trainer.losses
+        return trainer
+
+
+@pytest.mark.parametrize(
+    ("budget", "cuts", "seconds", "steps"),
+    [
+        ("4s", True, 4, 1),  # a first step that is longer than the budget ends with it
+        ("14s", True, 14, 2),
+        ("18s", True, 18, 2),
+        ("14s", False, 10, 1),  # what cannot be cut does not begin where it would mostly lie beyond
+        ("18s", False, 20, 2),
+    ],
+)
+def test_the_time_budget_is_kept(budget, cuts, seconds, steps, make_task, monkeypatch):
+    work = Work(monkeypatch)
+    outcome = fit(make_task(work.of(Scripted([3, 2, 1]), cuts=cuts), time_budget=budget))
+    assert (work.now, outcome.ended, len(outcome.forecaster.history)) == (seconds, "time budget", steps)
+
+
+def test_a_refit_takes_no_longer_than_the_budget(make_task, monkeypatch):
+    """The step that was best may have been cut short; whole, it would take more than twice the budget."""
+    work = Work(monkeypatch)
+    fit(make_task(work.of(Scripted([3, 2, 1])), time_budget="4s", refit=True))
+    assert work.now == 8
+
+
+def test_a_budget_that_was_spent_in_an_earlier_sitting_is_spent(make_task, tmp_path):
+    path = tmp_path / "m.resume"
+    checkpoints.save(path, Checkpoint("same", {"step": np.array([1])}, {"w": np.ones(1)}, [earlier(seconds=9.0)], 0))
+    outcome = fit(make_task(Scripted([3, 2, 1]), time_budget="9s"), checkpoint=path, resume=True)
+    assert (outcome.ended, len(outcome.forecaster.history)) == ("time budget", 1)
+
+
+def earlier(seconds):
+    return Progress(1, 3.0, 3.0, True, seconds).record()
+
+
+def test_ctrl_c_while_the_start_is_judged_ends_as_an_interrupt_does(make_task, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "is_solved", interrupted)
+    outcome = fit(make_task(Scripted([3])), checkpoint=tmp_path / "m.resume")
+    assert (outcome.ended, outcome.forecaster.history) == ("interrupted", ())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_a_budget_nothing_is_spent(make_task):
     trainer = Scripted([3, 2, 1])
     fit(make_task(trainer))
@@ -165,14 +245,14 @@ def test_patience_goes_on_counting_after_a_resume(make_task, tmp_path):
 class _Continued(Scripted):
     """A trainer that remembers nothing but the step must still not call a worse loss the best."""
 
-    def fit(self, objective, params, *, seed, state=None):
-        for progress in super().fit(objective, params, seed=seed, state=state):
+    def fit(self, objective, params, *, seed, state=None, spent=None):
+        for progress in super().fit(objective, params, seed=seed, state=state, spent=spent):
             yield Progress(progress.step, progress.train_loss, progress.valid_loss, False, 0.0)
 
 
 def test_divergence_is_an_error_with_a_way_out(make_task):
-    with pytest.raises(TrainingError, match=r"diverged at step 2.*trainer.learning_rate=0.05 \(now 0.5\)"):
-        fit(make_task(Scripted([1.0, math.inf])))
+    with pytest.raises(TrainingError, match=r"diverged at step 2.*use a smaller dose"):
+        fit(make_task(Delicate([1.0, math.inf])))
 
 
 def test_flat_validation_rows_make_no_divergence(make_task):
@@ -211,8 +291,8 @@ def test_a_fitness_of_any_size_and_sign_is_no_divergence(naive, make_task):
 
 def test_what_a_trainer_tells_of_a_step_is_kept(make_task):
     class Talkative(Scripted):
-        def fit(self, objective, params, *, seed, state=None):
-            for progress in super().fit(objective, params, seed=seed, state=state):
+        def fit(self, objective, params, *, seed, state=None, spent=None):
+            for progress in super().fit(objective, params, seed=seed, state=state, spent=spent):
                 yield replace(progress, details={"damping": 10.0 * progress.step})
 
     history = fit(make_task(Talkative([2, 1]))).forecaster.history
@@ -291,10 +371,12 @@ def test_refit_trains_on_train_and_valid_for_as_many_steps_as_were_best(make_tas
     ]
     best = min(once.forecaster.history, key=lambda record: record["valid_loss"])["step"]
     trainer, task = make_backprop(), made[True]
-    stream = trainer.fit(task.whole, dict(task.forecaster.params), seed=3)
-    progress = next(stream)
-    while progress.step < best:
-        progress = stream.send(progress.step / best)
+    done = 0
+    stream = trainer.fit(task.whole, dict(task.forecaster.params), seed=3, spent=lambda: done / best)
+    for progress in stream:
+        done = progress.step
+        if done == best:
+            break
     assert all(np.array_equal(trainer.params[k], v) for k, v in again.forecaster.params.items())
     assert not all(np.array_equal(once.forecaster.params[k], v) for k, v in again.forecaster.params.items())
 

@@ -12,8 +12,8 @@ from tsforecast.data.read import read
 from tsforecast.data.table import Table
 from tsforecast.errors import DataError, UsageError
 from tsforecast.forecast_files import join_files
+from tsforecast.forecasts import Forecasts
 from tsforecast.options import ReadOptions
-from tsforecast.scores import Forecasts
 
 VALUES = np.arange(60.0)
 
@@ -94,6 +94,71 @@ def test_drift_continues_the_mean_step_before_the_cutoff() -> None:
     np.testing.assert_allclose(f.baselines["drift"], [[100, 104, 118]])
     (f,) = join({"time": times(1, 2), "power_forecast": np.zeros(2)})
     assert np.isnan(f.baselines["drift"]).all() and np.isfinite(f.baselines["naive"]).all()
+
+
+def test_the_slope_of_all_folds_comes_from_the_rows_before_the_first() -> None:
+    power = np.concatenate([2 * VALUES[:50], np.full(10, 7.0)])
+    made = {"time": times(50, 10), "cutoff": np.repeat(times(49, 10)[[0, 5]], 5), "power_forecast": np.zeros(10)}
+    (f,) = join(made, table({"time": times(0, 60), "power": power}))
+    np.testing.assert_allclose(f.baselines["drift"], [[100, 102, 104, 106, 108], [9, 11, 13, 15, 17]])
+
+
+def test_the_slope_of_each_series_comes_from_before_its_own_first_cutoff() -> None:
+    both = {
+        "time": np.tile(times(0, 30), 2),
+        "site": ["a"] * 30 + ["b"] * 30,
+        "power": np.r_[VALUES[:30], -VALUES[:30]],
+    }
+    made = {"time": np.r_[times(20, 1), times(9, 1)], "site": ["a", "b"], "power_forecast": [0.0, 0.0]}
+    (f,) = join(made, table(both))
+    np.testing.assert_allclose(f.baselines["drift"], [[20], [-9]])
+    np.testing.assert_allclose(f.scale, [[np.nan] * 2] * 2)  # no row has another a day before it
+
+
+def season(rows: int, length: int) -> Any:
+    noise = np.random.default_rng(rows).normal(0, 0.1, rows)
+    return np.sin(2 * np.pi * np.arange(rows) / length) + noise
+
+
+def ahead(first: int, count: int) -> dict[str, Any]:
+    return {"time": times(first, count), "power_forecast": np.zeros(count)}
+
+
+def test_the_season_is_the_one_that_the_actual_rows_have() -> None:
+    power = season(600, 36)
+    (f,) = join(ahead(500, 40), table({"time": times(0, 600), "power": power}))
+    assert f.season_length == 36
+    np.testing.assert_allclose(f.baselines["seasonal_naive"], [[*power[464:500], *power[464:468]]], rtol=1e-6)
+    change = np.abs(power[36:500] - power[:464])
+    np.testing.assert_allclose(f.scale, [[change.mean(), (change**2).mean()]], rtol=1e-5)
+
+
+def test_no_season_is_the_answer_where_there_is_none() -> None:
+    noise = np.random.default_rng(0).normal(size=600).cumsum()
+    (f,) = join(ahead(500, 40), table({"time": times(0, 600), "power": noise}))
+    assert f.season_length == 1
+    np.testing.assert_array_equal(f.baselines["seasonal_naive"], f.baselines["naive"])
+
+
+def test_what_is_forecast_says_nothing_about_the_season() -> None:
+    power = np.concatenate([season(500, 36), 100 * season(3000, 24)])
+    (f,) = join(ahead(500, 40), table({"time": times(0, 3500), "power": power}))
+    assert f.season_length == 36
+
+
+def test_the_season_of_all_targets_is_that_of_the_first_unless_given() -> None:
+    known = table({"time": times(0, 600), "power": season(600, 36), "wind": season(600, 24)})
+    made = {**ahead(500, 40), "wind_forecast": np.zeros(40)}
+    assert [f.season_length for f in join(made, known)] == [36, 36]
+    assert [f.season_length for f in join(made, known, season_length=12)] == [12, 12]
+    given = join(made, known, season_length=24)[1]
+    np.testing.assert_allclose(given.baselines["seasonal_naive"][0, :24], season(600, 24)[476:500], rtol=1e-6)
+
+
+def test_the_rated_value_is_the_denominator_of_nrmse() -> None:
+    (f,) = join(ahead(50, 4), rated=200.0)
+    (unrated,) = join(ahead(50, 4))
+    assert (f.rated, unrated.rated) == (200.0, None)
 
 
 def test_a_cutoff_may_lie_far_before_the_first_row() -> None:

@@ -50,14 +50,14 @@ def calibrated(left: Any, levels: tuple[float, ...], series: Any = 0, count: int
 def test_levels_are_the_networks_own_or_put_around_the_point() -> None:
     notes: list[str] = []
     asked = FitOptions(quantiles=(0.9, 0.1), trainer="backprop")
-    assert resolve(asked, False, notes) == (asked, (0.1, 0.5, 0.9))
+    assert resolve(asked, "", notes) == (asked, (0.1, 0.5, 0.9))
     around = replace(asked, intervals="conformal")
-    assert resolve(around, False, notes) == (around, (0.1, 0.5, 0.9))
-    assert resolve(around, True, notes) == (around, ())
-    assert resolve(replace(around, loss="mse"), False, notes)[1] == ()
-    assert resolve(FitOptions(), False, notes) == (FitOptions(), ())
+    assert resolve(around, "", notes) == (around, (0.1, 0.5, 0.9))
+    assert resolve(around, "it fits a point forecast", notes) == (around, ())
+    assert resolve(replace(around, loss="mse"), "", notes)[1] == ()
+    assert resolve(FitOptions(), "", notes) == (FitOptions(), ())
     assert notes == []
-    options, levels = resolve(FitOptions(intervals="conformal"), False, notes)
+    options, levels = resolve(FitOptions(intervals="conformal"), "", notes)
     assert (options.quantiles, levels) == ((0.05, 0.95), ())
     assert "90 % interval" in notes[0]
 
@@ -65,13 +65,13 @@ def test_levels_are_the_networks_own_or_put_around_the_point() -> None:
 @pytest.mark.parametrize(
     ("options", "point_only", "said", "hint"),
     [
-        (FitOptions(quantiles=(0.1, 0.1)), False, "a level twice", "each level once"),
-        (FitOptions(quantiles=(0.1,), trainer="least_squares"), True, "cannot train --quantiles", "--trainer backprop"),
-        (FitOptions(quantiles=(0.1,), trainer="none"), True, "cannot train --quantiles", "--intervals conformal"),
-        (FitOptions(quantiles=(0.1,), loss="huber"), False, "not by --loss huber", "use --loss mae, or put"),
+        (FitOptions(quantiles=(0.1, 0.1)), "", "a level twice", "each level once"),
+        (FitOptions(quantiles=(0.1,), trainer="least_squares"), "it is", "--quantiles: it is", "--trainer backprop"),
+        (FitOptions(quantiles=(0.1,), trainer="none"), "it has", "--quantiles: it has", "--intervals conformal"),
+        (FitOptions(quantiles=(0.1,), loss="huber"), "", "not by --loss huber", "use --loss mae, or put"),
     ],
 )
-def test_levels_that_cannot_be_trained_are_refused(options: FitOptions, point_only: bool, said: str, hint: str) -> None:
+def test_levels_that_cannot_be_trained_are_refused(options: FitOptions, point_only: str, said: str, hint: str) -> None:
     with pytest.raises(UsageError, match=said) as refused:
         resolve(options, point_only, [])
     assert hint in (refused.value.hint or "")
@@ -258,6 +258,24 @@ def test_any_point_forecaster_gets_intervals_that_hold(model: str) -> None:
     assert abs(share - 0.8) < 0.06
     assert (f.quantiles[0.1] >= 0).all()
     assert (f.quantiles[0.1] <= f.quantiles[0.9]).all()
+
+
+def test_long_horizons_of_many_targets_do_not_fill_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer windows are kept of them, but as many as the outermost level needs."""
+    seen: list[int] = []
+
+    def spy(left: Any, *given: Any) -> Margins:
+        seen.append(len(left))
+        return measure(left, *given)
+
+    monkeypatch.setattr("tsforecast.fitting.measure", spy)
+    trained(table())
+    monkeypatch.setattr("tsforecast.trainers.objective.MOST_VALUES", 6 * 2 * 40)  # H * n * windows
+    trained(table())
+    monkeypatch.setattr("tsforecast.trainers.objective.MOST_VALUES", 1)
+    trained(table(), shrink="none")
+    assert seen[0] > 40
+    assert seen[1:] == [40, 19]
 
 
 def test_adaptive_margins_of_a_forecaster_follow_a_shift_of_its_data() -> None:

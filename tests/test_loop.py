@@ -14,10 +14,11 @@ import tsforecast
 from tsforecast.backtest import backtest
 from tsforecast.data.read import read
 from tsforecast.evaluation import evaluate
+from tsforecast.forecasts import Forecasts
 from tsforecast.loop import cost_of_closing
 from tsforecast.options import ReadOptions
 from tsforecast.prediction import read_frame
-from tsforecast.scores import Forecasts, score_table
+from tsforecast.scores import score_table
 from tsforecast.verdict import judge
 
 H, SEASON = 12, 16

@@ -10,6 +10,11 @@ import pytest
 import tsforecast
 
 
+def test_every_act_of_the_command_line_that_returns_something_is_a_function():
+    acts = {"train", "predict", "evaluate", "compare", "tune", "save", "load"}
+    assert {"Forecaster", "TSForecastError", *acts} == set(tsforecast.__all__)
+
+
 @pytest.mark.parametrize("name", tsforecast.__all__)
 def test_every_public_name_exists_and_is_documented(name):
     assert inspect.getdoc(getattr(tsforecast, name))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tsforecast.errors import UsageError
+from tsforecast.forecasts import Forecasts
 from tsforecast.registry import METRICS
-from tsforecast.scores import Forecasts, metrics_for, score_table
+from tsforecast.scores import metrics_for, score_table
 
 
 def make(folds=60, horizon=5, names=("a", "b", "c"), seed=0):

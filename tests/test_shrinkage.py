@@ -179,7 +179,7 @@ class Worsening:
     """A trainer that only ever makes the start worse."""
 
     def __new__(cls, trainer):
-        def fit(objective, params, *, seed, state=None):
+        def fit(objective, params, *, seed, state=None, spent=None):
             for step in (1, 2):
                 trainer.worse = {name: value + np.float32(step) for name, value in params.items()}
                 loss = objective.valid_loss(trainer.worse)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,7 @@ def test_a_hole_in_an_input_ends_a_run_and_another_begins_behind_it() -> None:
     assert len(f.by_row().actual) == 111
     single = verdict_of_run(f, judge(f))
     assert "in 2 runs, too few for a test" in single.sentence
+    assert single.skilled is None and json.loads(json.dumps(single.to_json()))["skilled"] is None
     many = f.take(np.arange(FEW_RUNS) % 2)
     assert "Diebold-Mariano" in verdict_of_run(many, judge(many)).sentence
 

@@ -2,13 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tsforecast.errors import UsageError
-from tsforecast.scores import Forecasts
-from tsforecast.verdict import diebold_mariano, judge, lag_of_best_correlation
+from tsforecast.forecasts import Forecasts
+from tsforecast.verdict import diebold_mariano, judge, lag_of_best_correlation, measures_skill
 
 HORIZON, SEASON = 6, 24
 
@@ -214,6 +215,85 @@ def test_rounding_is_not_skill():
     assert not judge(fold([random_walk()], nearly_naive)).skilled
 
 
+def rounded(y, cutoff, time):
+    """Return the last value, as it comes back from the float32 logarithm."""
+    back = np.exp(np.log(copy_of_last(y, cutoff, time)).astype(np.float32).astype(np.float64))
+    return back + 1e-4  # all to one side, as a test for a difference would notice
+
+
+def test_equal_forecasts_have_equal_losses_whatever_float32_makes_of_them():
+    prices = 2800 + random_walk()
+    f = fold([prices], rounded, stride=HORIZON)
+    assert np.abs(f.forecast - f.baselines["naive"]).max() > 0
+    verdict = judge(f)
+    assert verdict.baselines["naive"].dm.p_value == 1 and verdict.skill == 0
+    assert verdict.direction.accuracy == 0
+
+
+def test_a_negligible_difference_is_not_given_as_luck():
+    def nearly_naive(y, cutoff, time):
+        naive = copy_of_last(y, cutoff, time)
+        return naive + 2e-4 * (y[time] - naive)
+
+    verdict = judge(fold([random_walk()], nearly_naive))
+    assert verdict.baselines["naive"].dm.p_value < 0.05 and not verdict.skilled
+    assert "is not distinguishable from naive (equal MAE, to 0.1 %)" in verdict.sentence
+
+
+def test_the_usual_direction_is_a_rival_that_knows_the_drift():
+    y = np.cumsum(np.where(np.random.default_rng(0).random(900) < 0.8, 1.0, -1.0))
+
+    def up(y, cutoff, time):
+        return copy_of_last(y, cutoff, time) + 1
+
+    direction = judge(fold([y], up, horizon=1)).direction
+    assert direction.accuracy == pytest.approx(direction.up) and 0.75 < direction.up < 0.85
+    assert direction.usual == direction.up
+    assert judge(fold([-y], up, horizon=1)).direction.usual == pytest.approx(direction.up)
+
+
+def unlike():
+    """Return forecasts of eight series of eight orders of magnitude, good for the largest of them only."""
+    walks = [10.0**s * random_walk(seed=s) for s in range(8)]
+
+    def predict(y, cutoff, time):
+        naive = copy_of_last(y, cutoff, time)
+        return naive + (0.9 if y is walks[-1] else -0.3) * (y[time] - naive)
+
+    steps = [np.abs(np.diff(y)) for y in walks]
+    scale = np.array([[step.mean(), (step**2).mean()] for step in steps])
+    return replace(fold(walks, predict), scale=scale, unlike=True)
+
+
+def test_unlike_series_are_judged_each_in_its_own_unit():
+    """Seven of eight are worse than naive, which MAE does not see, as all of it is the error of the largest."""
+    f = unlike()
+    largest = judge(replace(f, unlike=False))
+    assert largest.skilled and largest.sentence.startswith("Skill: ")
+    verdict, mase = judge(f), judge(f, "mase")
+    assert verdict.own_units and not mase.own_units and not largest.own_units
+    assert verdict.skill == pytest.approx(mase.skill) and verdict.skill < 0
+    assert verdict.score == pytest.approx(mase.score)
+    assert verdict.sentence.startswith("Worse than naive by ")
+    assert " in MAE in each series' own unit (Diebold-Mariano" in verdict.sentence
+    assert mase.sentence == verdict.sentence.replace("MAE in each series' own unit", "MASE")
+    assert mase.lag == verdict.lag
+
+
+def test_unlike_series_without_a_scale_are_judged_in_the_error_of_naive():
+    f = unlike()
+    known, unknown = judge(f), judge(replace(f, scale=np.full_like(f.scale, np.nan)))
+    assert unknown.own_units and unknown.skill < 0
+    shares = [judge(replace(f.take(np.flatnonzero(f.series == s)), unlike=False)).baselines["naive"] for s in range(8)]
+    assert unknown.baselines["naive"].skill == pytest.approx(np.mean([s.skill for s in shares]))
+    assert known.skill == pytest.approx(unknown.skill, abs=0.2)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "wape"])
+def test_only_what_is_in_the_unit_of_the_target_is_brought_to_another(metric):
+    assert judge(unlike(), metric).own_units == (metric == "rmse")
+
+
 def test_series_and_folds_may_come_in_any_order():
     f = fold([seasonal(), random_walk()], truth_with_noise(0.5))
     mixed = f.take(np.random.default_rng(0).permutation(len(f.cutoff)))
@@ -249,12 +329,26 @@ def test_a_metric_that_is_not_a_loss_is_refused():
         judge(fold([seasonal()], copy_of_last), "r2")
 
 
+@pytest.mark.parametrize("metric", ["bias", "pinball", "msis"])
+def test_only_a_loss_of_points_can_measure_skill(metric):
+    assert not measures_skill(metric)
+    with pytest.raises(UsageError, match=f"skill cannot be measured with '{metric}'"):
+        judge(fold([seasonal()], copy_of_last), metric)
+    assert measures_skill("mae") and measures_skill("rmsse")
+
+
 def test_nothing_to_judge():
     f = fold([seasonal()], copy_of_last)
     f.actual[:] = np.nan
     verdict = judge(f)
     assert verdict.sentence.startswith("No verdict: no rows")
     assert math.isnan(verdict.skill)
+
+
+def test_a_metric_without_a_value_is_named():
+    f = fold([seasonal()], copy_of_last)
+    verdict = judge(replace(f, scale=np.full_like(f.scale, np.nan)), "mase")
+    assert "No verdict: no rows have a forecast, a baseline and a known actual that MASE can score" in verdict.sentence
 
 
 def test_one_fold_is_no_verdict():

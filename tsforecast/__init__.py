@@ -17,9 +17,10 @@ _PUBLIC = {
     "predict": "tsforecast.api",
     "save": "tsforecast.api",
     "train": "tsforecast.api",
+    "tune": "tsforecast.api",
 }
 
-__all__ = ["Forecaster", "TSForecastError", "compare", "evaluate", "load", "predict", "save", "train"]
+__all__ = ["Forecaster", "TSForecastError", "compare", "evaluate", "load", "predict", "save", "train", "tune"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsforecast.data.frame import Frame
+from tsforecast.data.missing import Missing, fill, insert_missing_rows
+from tsforecast.data.rows import Rows, find_breaks
 from tsforecast.data.window import positions
 
 
@@ -92,3 +95,62 @@ def fill_from(
         hit = own[found] == time[k]
         given = future.values[first + found[hit]][:, : values.shape[2]]
         values[k, hit] = np.where(np.isfinite(given), given, values[k, hit])
+
+
+def fill_together(frame: Frame, future: Frame, missing: Missing, count: int) -> tuple[Frame, Frame, str]:
+    """Fill the holes in the future covariates of known and of future rows together, as those of one table.
+
+    Args:
+        frame: Known rows, their future covariates last but for the calendar.
+        future: Rows with F future covariates, the calendar last.
+        missing: One of ``FILLS``.
+        count: How many of the F are not of the calendar.
+
+    Returns:
+        The known rows; the future rows with the known ones of their series among them; and what was done.
+    """
+    codes = {name: s for s, name in enumerate(frame.series)}
+    known = slice(frame.values.shape[1] - future.values.shape[1], None)
+    times, blocks = [], []
+    for name, first, end in zip(future.series, future.bounds[:-1], future.bounds[1:], strict=True):
+        s = codes.get(name)
+        own = slice(0, 0) if s is None else slice(int(frame.bounds[s]), int(frame.bounds[s + 1]))
+        time = np.union1d(frame.time[own], future.time[first:end])
+        block = np.full((len(time), future.values.shape[1]), np.nan, dtype=np.float32)
+        block[np.searchsorted(time, frame.time[own])] = frame.values[own, known]
+        at, given = np.searchsorted(time, future.time[first:end]), future.values[first:end]
+        block[at] = np.where(np.isfinite(given), given, block[at])
+        times.append(time)
+        blocks.append(block)
+    lengths = [len(time) for time in times]
+    bounds = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    found = Rows(np.zeros(bounds[-1], np.int64), np.concatenate(times), bounds, np.zeros((0, 2), np.int64))
+    found, values = insert_missing_rows(found, np.concatenate(blocks), frame.freq, missing.limit)
+    breaks = find_breaks(found, frame.freq)
+    ends = np.repeat(found.bounds[1:], np.diff(found.bounds))
+    made = np.count_nonzero(fill(values[:, :count], missing, breaks, ends, 0))
+    rows = len(found.time)
+    joined = replace(
+        future,
+        values=values,
+        time=found.time,
+        bounds=found.bounds,
+        breaks=breaks,
+        filled=np.zeros((rows, 0), dtype=bool),
+        peeks=np.zeros(rows, dtype=bool),
+        rows=found.rows,
+    )
+    return _taken(frame, joined, known), joined, f"{rows - bounds[-1]} rows inserted, {made} values filled"
+
+
+def _taken(frame: Frame, joined: Frame, columns: slice) -> Frame:
+    """Return the frame with the holes in some of its columns filled from the rows of the same time."""
+    if np.isfinite(frame.values[:, columns]).all():
+        return frame
+    values, codes = frame.values.copy(), {name: s for s, name in enumerate(frame.series)}
+    for name, first, end in zip(joined.series, joined.bounds[:-1], joined.bounds[1:], strict=True):
+        if name in codes:
+            own = slice(int(frame.bounds[codes[name]]), int(frame.bounds[codes[name] + 1]))
+            there = joined.values[first + np.searchsorted(joined.time[first:end], frame.time[own])]
+            values[own, columns] = np.where(np.isfinite(values[own, columns]), values[own, columns], there)
+    return replace(frame, values=values)

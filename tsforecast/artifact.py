@@ -15,7 +15,7 @@ import dataclasses
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,7 @@ from tsforecast.reference import NightTable
 
 FORMAT = 2
 KEY = "tsforecast"
+MAKE = "make one with `tsforecast train DATA -t COLUMN -o MODEL`"
 TOLERANCE = (
     1e-4  # of the replayed fingerprint, in scaled units: room for another processor's rounding, for nothing else
 )
@@ -82,11 +83,27 @@ class Artifact:
         forecaster: The fitted forecaster.
         fingerprint: For ``info --verify``.
         document: The JSON document, for ``info``.
+        notes: What was noticed and decided in training; not kept in the file.
     """
 
     forecaster: Forecaster
     fingerprint: Fingerprint
     document: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say what it is on one line; its weights are many."""
+        made = self.forecaster
+        targets, count = ", ".join(made.schema.target_columns), sum(np.size(value) for value in made.params.values())
+        sizes = f"horizon={made.shape.horizon}, lags={made.shape.lags}, parameters={count}"
+        return f"<Artifact {made.options.model} of {targets}: {sizes}>"
+
+    @classmethod
+    def of(cls, forecaster: Forecaster, inputs: Inputs, notes: Iterable[str] = ()) -> Artifact:
+        """Return what a model file of the forecaster would hold, with a window to be fingerprinted."""
+        fingerprint = Fingerprint.of(forecaster, inputs)
+        document = json.loads(json.dumps(_contents(forecaster, fingerprint)[1]))  # as it is read: with lists, no tuples
+        return cls(forecaster, fingerprint, document, tuple(notes))
 
 
 # ---------------------------------------------------------------------------------------------------------- writing
@@ -100,10 +117,16 @@ def save(path: Path, forecaster: Forecaster, fingerprint: Fingerprint) -> None:
     """
     from safetensors.numpy import save as pack
 
+    tensors, document = _contents(forecaster, fingerprint)
+    write_atomically(path, pack(tensors, metadata={KEY: json.dumps(document)}))
+
+
+def _contents(forecaster: Forecaster, fingerprint: Fingerprint) -> tuple[Tensors, dict[str, Any]]:
+    """Return the tensors of a model file and its JSON document, the checksum in it."""
     tensors = {name: np.ascontiguousarray(value) for name, value in _tensors(forecaster, fingerprint).items()}
     document = _document(forecaster)
     document["checksum"] = _checksum(document, tensors)
-    write_atomically(path, pack(tensors, metadata={KEY: json.dumps(document)}))
+    return tensors, document
 
 
 def _tensors(forecaster: Forecaster, fingerprint: Fingerprint) -> Tensors:
@@ -136,11 +159,13 @@ def _document(forecaster: Forecaster) -> dict[str, Any]:
         "rows": forecaster.memory.rows,
         "history": [dict(record) for record in forecaster.history],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()} | {n: _version(n) for n in ("tsforecast", "numpy", "torch")},
+        "versions": {"python": platform.python_version()}
+        | {name: version_of(name) for name in ("tsforecast", "numpy", "torch")},
     }
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """Return the version of an installed package; empty where it is not installed."""
     from importlib.metadata import PackageNotFoundError, version  # slow to import, and only training needs it
 
     try:
@@ -174,7 +199,7 @@ def load(path: Path) -> Artifact:
     if document["format"] > FORMAT:
         raise ModelFileError(
             f"{path} has format {document['format']}, this version reads {FORMAT}",
-            hint="upgrade tsforecast (pip install -U tsforecast)",
+            hint="install a newer tsforecast",
         )
     if document["format"] < FORMAT:
         raise ModelFileError(
@@ -192,7 +217,7 @@ def load(path: Path) -> Artifact:
         return made
     except UsageError as error:
         raise ModelFileError(
-            f"{path} needs what this installation lacks: {error.message}", hint="upgrade tsforecast"
+            f"{path} needs what this installation lacks: {error.message}", hint="install a newer tsforecast"
         ) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
@@ -204,11 +229,9 @@ def _unpack(path: Path) -> tuple[Tensors, dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     if not path.exists():
-        raise ModelFileError(
-            f"{path}: no such model file", hint="make one with `tsforecast train DATA -t COLUMN -o MODEL`"
-        )
+        raise ModelFileError(f"{path}: no such model file", hint=MAKE)
     if path.is_dir():
-        raise ModelFileError(f"{path} is a folder, not a model file")
+        raise ModelFileError(f"{path} is a folder, not a model file", hint="name a file in it")
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -216,7 +239,7 @@ def _unpack(path: Path) -> tuple[Tensors, dict[str, Any]]:
     except (SafetensorError, OSError):
         raise ModelFileError(f"{path} is not a model file, or only part of one", hint="train it again") from None
     if KEY not in metadata:
-        raise ModelFileError(f"{path} is a safetensors file, but not one that tsforecast wrote")
+        raise ModelFileError(f"{path} is a safetensors file, but not one that tsforecast wrote", hint=MAKE)
     try:
         document = dict(json.loads(metadata[KEY]))
     except (TypeError, ValueError):

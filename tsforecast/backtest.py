@@ -8,20 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.ahead import Ahead, rows_at
+from tsforecast.ahead import Ahead, fill_from, rows_at
+from tsforecast.baselines import baselines
 from tsforecast.data.frame import Frame
 from tsforecast.data.window import positions
 from tsforecast.domains import DOMAINS
 from tsforecast.errors import DataError, UsageError
 from tsforecast.forecaster import Forecaster
+from tsforecast.forecasts import Forecasts, Record
 from tsforecast.loop import diagnose_one_step, one_step
 from tsforecast.metrics.base import Floats
-from tsforecast.models.base import Inputs
-from tsforecast.models.naive import Drift, Naive, SeasonalNaive
-from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.outputs import InUnits
 from tsforecast.reference import clear_sky_persistence, climatology
-from tsforecast.scores import Forecasts
 from tsforecast.seen import first_new_rows
 
 
@@ -49,6 +47,7 @@ def backtest(
     n_windows: int = 0,
     in_sample: bool = False,
     adaptive: bool = False,
+    future: Frame | None = None,
 ) -> Backtest:
     """Forecast from every cutoff whose horizon lies in the rows after those that training saw.
 
@@ -60,6 +59,7 @@ def backtest(
         n_windows: Only the last so many cutoffs per series; 0 for all.
         in_sample: Score all rows, also those that training saw.
         adaptive: Let conformal intervals follow the errors that are known at each cutoff.
+        future: Rows with future covariates, which count before those of the frame.
 
     Raises:
         DataError: No rows to score.
@@ -68,11 +68,14 @@ def backtest(
     horizon = horizon or forecaster.shape.horizon
     first = frame.bounds[:-1] if in_sample else first_new_rows(forecaster, frame)
     span = np.arange(len(frame.time)) >= np.repeat(first, np.diff(frame.bounds))
-    cutoffs = find_cutoffs(forecaster, frame, first, horizon, stride, n_windows)
+    cutoffs = find_cutoffs(forecaster, frame, first, horizon, stride, n_windows, future)
     if not len(cutoffs):
         raise _nothing_to_score(forecaster, frame, first, horizon)
     rows = Ahead(frame, cutoffs, horizon).rows
-    whole = _adapted(forecaster, frame, cutoffs, rows) if adaptive else forecaster.forecast(frame, cutoffs, horizon)
+    if adaptive:
+        whole = _adapted(forecaster, frame, cutoffs, rows, future)
+    else:
+        whole = forecaster.forecast(frame, cutoffs, horizon, future=future)
     time, values = whole.time, whole.point
     history = frame.bounds[1:] if in_sample else first  # in sample the baselines of the domain may see all rows, too
     made = assemble(forecaster, frame, cutoffs, history, time, rows, values)
@@ -91,7 +94,9 @@ def backtest(
     return Backtest(made, covered, len(known) - covered)
 
 
-def _adapted(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64], rows: NDArray[np.int64]) -> InUnits:
+def _adapted(
+    forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64], rows: NDArray[np.int64], future: Frame | None
+) -> InUnits:
     """Forecast from (K,) cutoffs; the margins of each series follow what is known of (K, H) rows at each cutoff.
 
     Raises:
@@ -101,7 +106,7 @@ def _adapted(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64], r
         raise UsageError(
             "--adaptive moves conformal intervals, and this model has none", hint="train it with --intervals conformal"
         )
-    made = forecaster.outputs(frame, cutoffs, rows.shape[1])
+    made = forecaster.outputs(frame, cutoffs, rows.shape[1], future=future)
     left, distance = forecaster.residuals(frame, rows, made), forecaster.distances(made)
     margins, levels = np.empty_like(distance), forecaster.options.quantiles
     place, series = positions(frame)[cutoffs], frame.series_of(cutoffs)
@@ -142,7 +147,9 @@ def assemble(
     Returns:
         One per target.
     """
-    base = baselines(forecaster, frame, cutoffs, rows.shape[1])
+    ahead = np.arange(1, rows.shape[1] + 1)[None]
+    slope = _slopes(forecaster, frame)[frame.series_of(cutoffs)]
+    base = baselines(frame, cutoffs, ahead, forecaster.shape.season_length, slope)
     made = [_one_target(forecaster, frame, cutoffs, t, time, rows, values, base) for t in range(forecaster.targets)]
     return tuple(_with_domain(forecaster, frame, cutoffs, history, f, t) for t, f in enumerate(made))
 
@@ -154,7 +161,13 @@ def with_open_loop(made: tuple[Forecasts, ...], ahead: Floats, rows: NDArray[np.
 
 
 def find_cutoffs(
-    forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], horizon: int, stride: int, n_windows: int
+    forecaster: Forecaster,
+    frame: Frame,
+    first: NDArray[np.int64],
+    horizon: int,
+    stride: int,
+    n_windows: int,
+    future: Frame | None = None,
 ) -> NDArray[np.int64]:
     """Return the last known rows of all folds from the (S,) ``first`` on: lags complete, horizon inside the series."""
     parts, place = [], positions(frame)
@@ -164,12 +177,22 @@ def find_cutoffs(
         parts.append(rows[(left >= 0) & (left % stride == 0)])  # counted from the end: the newest are scored
     rows = np.concatenate(parts)
     rows = rows[forecaster.complete(frame, rows)]
-    targets, past, future = forecaster.columns
-    if future:
-        ahead = Ahead(frame, rows, horizon).rows
-        known = np.asarray(np.isfinite(frame.values[:, targets + past :]).all(axis=1))
-        rows = rows[((ahead >= 0) & known[ahead]).all(axis=1)]
+    if forecaster.columns[2]:
+        rows = rows[_driven(forecaster, frame, Ahead(frame, rows, horizon), future).all(axis=1)]
     return frame.last_of_each(rows, n_windows) if n_windows else rows
+
+
+def _driven(forecaster: Forecaster, frame: Frame, ahead: Ahead, future: Frame | None) -> NDArray[np.bool_]:
+    """Return (K, H) which steps lie on a row of the frame and have all their future covariates."""
+    targets, past, _ = forecaster.columns
+    rows = ahead.rows
+    complete = np.asarray(np.isfinite(frame.values[:, targets + past :]).all(axis=1))
+    known = (rows >= 0) & complete[rows]
+    if future is not None:
+        values = np.where((rows >= 0)[..., None], frame.values[rows, targets + past :], np.float32(np.nan))
+        fill_from(future, frame.series, ahead.series, ahead.time(), values)
+        known = (rows >= 0) & np.isfinite(values).all(axis=2)
+    return known
 
 
 def _nothing_to_score(forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], horizon: int) -> DataError:
@@ -191,30 +214,10 @@ def _nothing_to_score(forecaster: Forecaster, frame: Frame, first: NDArray[np.in
     )
 
 
-def baselines(
-    forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64], horizon: int
-) -> dict[str, NDArray[np.float64]]:
-    """Forecast with naive, seasonal naive and drift from the same cutoffs; (K, H, T) in data units."""
-    targets, season = forecaster.targets, forecaster.shape.season_length
-    dims = replace(forecaster.dims, horizon=horizon, past=0, future=0, static=0)
-    behind = rows_at(frame, cutoffs, np.arange(1 - season, 1))
-    past = np.where(behind[..., None] >= 0, frame.values[behind, :targets], np.float32(np.nan))
-    empty = past[:, :0]
-    inputs = Inputs(past, empty, empty, past[:, 0, :0], cutoffs, cutoffs, empty, empty)
-    made = {
-        "naive": Naive(None, dims).apply(NumpyOps(), {}, inputs),
-        "seasonal_naive": SeasonalNaive(None, dims).apply(NumpyOps(), {}, inputs),
-        "drift": Drift(None, dims).apply(NumpyOps(), {"slope": _slopes(forecaster, frame, cutoffs)}, inputs),
-    }
-    return {name: values[..., 0].astype(np.float64) for name, values in made.items()}
-
-
-def _slopes(forecaster: Forecaster, frame: Frame, cutoffs: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return (K, 1, T) the mean training step of each cutoff's series; 0 for a series that training has not seen."""
+def _slopes(forecaster: Forecaster, frame: Frame) -> NDArray[np.float64]:
+    """Return (S, T) the slopes that the forecaster remembers; 0 for a series that training has not seen."""
     known = dict(zip(forecaster.memory.series, forecaster.memory.slope, strict=True))
-    by_series = np.array([known.get(name, np.zeros(forecaster.targets)) for name in frame.series])
-    series = frame.series_of(cutoffs)
-    return by_series[series][:, None].astype(np.float32)
+    return np.array([known.get(name, np.zeros(forecaster.targets)) for name in frame.series])
 
 
 def _one_target(
@@ -242,8 +245,10 @@ def _one_target(
         baselines={name: made[..., target] for name, made in base.items()},
         season_length=forecaster.shape.season_length,
         scale=_scales(forecaster, frame, target),
+        unlike=forecaster.options.scale_by == "series" and len(frame.series) > 1,
         rated=forecaster.options.rated,
         daylight=None,
+        record=Record(frame.time, column, frame.bounds),
     )
 
 

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforecast.forecasts import Forecasts
 from tsforecast.metrics.base import Floats, central
 from tsforecast.metrics.coverage import lowest_local, tolerance
-from tsforecast.scores import Forecasts
-from tsforecast.verdict import shared_folds
 
 IN_A_ROW = 200  # forecasts: the lowest coverage is that of so many in a row
 _VAGUE = 0.25  # a range of chance this wide on either side tells nothing
@@ -86,8 +85,8 @@ def calibrate(f: Forecasts) -> Calibration | None:
     """
     if not f.quantiles:
         return None
-    f = in_order(f)
-    overlap = shared_folds(f)
+    f = f.by_day().in_order()  # the zeros of the night are no forecast
+    overlap = f.shared_folds()
     levels = tuple(_share(f, level, overlap) for level in f.quantiles)
     intervals = tuple(_interval(f, *pair, overlap) for pair in central(tuple(f.quantiles)))
     n = int(np.isfinite(below(f, levels[0].level)).sum())
@@ -96,12 +95,6 @@ def calibrate(f: Forecasts) -> Calibration | None:
         return Calibration(f.target, 0, levels, intervals, None, nothing)
     honest, sentence = _of_interval(intervals[0], levels, n) if intervals else _of_levels(levels, n)
     return Calibration(f.target, n, levels, intervals, honest, sentence)
-
-
-def in_order(f: Forecasts) -> Forecasts:
-    """Return the folds sorted by series and cutoff, by day only where the night is known: its zeros are no forecast."""
-    order = np.lexsort((f.cutoff, f.series))
-    return f.by_day() if (np.diff(order) == 1).all() else f.by_day().take(order)
 
 
 def below(f: Forecasts, level: float) -> Floats:
@@ -119,12 +112,12 @@ def by_step(f: Forecasts, lower: float, upper: float, steps: NDArray[np.int64]) 
     """Return the coverage of a central interval at some steps, and how far chance may move each off its nominal value.
 
     Args:
-        f: Forecasts :func:`in_order`.
+        f: Forecasts in order.
         lower: Level of the lower bound.
         upper: Level of the upper bound.
         steps: From 1 to H.
     """
-    hits, overlap = inside(f, lower, upper), shared_folds(f)
+    hits, overlap = inside(f, lower, upper), f.shared_folds()
     each = [(hits[:, h - 1 : h], min(h - 1, overlap)) for h in steps.tolist()]  # later folds know what step 1 foretold
     reach = [tolerance(column, upper - lower, series=f.series, overlap=shared) for column, shared in each]
     return np.array([_mean(column) for column, _ in each]), np.array(reach)

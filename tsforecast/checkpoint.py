@@ -22,7 +22,7 @@ class Checkpoint:
     """Everything needed to continue a run exactly.
 
     Attributes:
-        signature: Fingerprint of data and options; a run continues only under the same one.
+        signature: Fingerprint of version, data and options; a run continues only under the same one.
         trainer: The trainer's own state.
         best: The best parameters so far.
         history: One record per step so far.
@@ -59,7 +59,7 @@ def load(path: Path, signature: str) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        UsageError: There is none, it is damaged, or it belongs to other data or options.
+        UsageError: There is none, it is damaged, or it belongs to other data, other options or another version.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -74,7 +74,7 @@ def load(path: Path, signature: str) -> Checkpoint:
         raise UsageError(f"{path} is damaged", hint="delete it and train again without --resume") from None
     if found != signature:
         raise UsageError(
-            f"{path} belongs to a run with other data or options",
+            f"{path} belongs to a run with other data or options, or of another version",
             hint="repeat the command as it was, with --resume, or delete the file",
         )
     parts: dict[str, dict[str, NDArray[Any]]] = {"trainer": {}, "best": {}}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from tsforecast.data.clock import Clock
 from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
 from tsforecast.errors import DataError, UsageError
 from tsforecast.forecaster import Forecaster
-from tsforecast.options import FitOptions
+from tsforecast.options import DomainOptions, FitOptions
 from tsforecast.registry import MODELS
-from tsforecast.trainers.base import Trainer
-from tsforecast.trainers.objective import Objective
+
+if TYPE_CHECKING:
+    from tsforecast.trainers.base import Trainer
+    from tsforecast.trainers.objective import Objective
 
 
 def check_values(table: Table, frame: Frame, targets: int, options: FitOptions) -> None:
@@ -33,12 +38,37 @@ def check_values(table: Table, frame: Frame, targets: int, options: FitOptions) 
             more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
             what = f"{where}: column '{frame.columns[c]}': {value:g} has no logarithm{more}"
             raise DataError(what, hint="use --transform none, or another --domain")
+    check_domain(options, frame.clock, targets)
+
+
+def check_domain(options: DomainOptions, clock: Clock, targets: int) -> None:
+    """Refuse half a place, nights where there are none, and limits between which no forecast fits.
+
+    Args:
+        options: Of the domain, set in training or after it.
+        clock: Of the data.
+        targets: T.
+
+    Raises:
+        UsageError: They do not fit together, or not the data.
+    """
     if (options.lat is None) != (options.lon is None):
         raise UsageError("--lat and --lon are only a place together", hint="give both, or neither")
-    if options.night == "auto" and not frame.clock.columns:
+    if options.night == "auto" and not clock.columns:
         raise UsageError("there is no night without a clock", hint="use --night none, or data with a time column")
     if options.night == "auto" and targets > 1:
         raise UsageError("--night auto is for one target", hint="train one model per target, or use --night none")
+    if options.rated == 0:
+        raise UsageError(
+            "--rated 0: no power could be forecast", hint="give it in units of the target, or leave it away"
+        )
+    highest = {name: high for name in ("cap", "rated") if (high := getattr(options, name)) is not None}
+    name = min(highest, key=lambda name: highest[name], default="")
+    if name and options.floor is not None and options.floor >= highest[name]:
+        raise UsageError(
+            f"--floor {options.floor:g} is not below --{name} {highest[name]:g}: no forecast lies between them",
+            hint=f"give a lower --floor (none for no floor) or a higher --{name}",
+        )
 
 
 def check_fit(forecaster: Forecaster, objective: Objective, trainer: type[Trainer]) -> None:

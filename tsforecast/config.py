@@ -10,21 +10,26 @@ This module must stay light: ``tsforecast --help`` imports it, so neither numpy 
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import math
 import os
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
+from tsforecast.conditions import Condition, obstacles, sentence, shown
 from tsforecast.errors import UsageError, did_you_mean
 
 T = TypeVar("T")
+EXAMPLES = {int: ("a whole number", "12"), float: ("a number", "0.5"), bool: ("true or false", "true")}
 
 PROJECT_FILE = "tsforecast.toml"
+COMMAND_LINE, ENVIRONMENT, ARGUMENT = "command line", "environment", "argument"
+THIS_CALL = (COMMAND_LINE, ENVIRONMENT, ARGUMENT)  # origins of what is said for one call, and not in a file
 ENVIRONMENT_PREFIX = "TSFORECAST_"
 
 
@@ -46,6 +51,11 @@ class Facts(NamedTuple):
     fits: Callable[[int], bool]
 
 
+@dataclass(frozen=True)
+class NoOptions:
+    """Of a model or trainer without options."""
+
+
 def option(
     default: Any,
     help: str,
@@ -56,6 +66,8 @@ def option(
     high: float | None = None,
     group: str = "Options",
     tune: Sequence[Any] | Callable[[Facts], Sequence[Any]] = (),
+    when: Condition = MappingProxyType({}),
+    unless: Condition = MappingProxyType({}),
 ) -> Any:
     """Declare one option of a frozen dataclass.
 
@@ -69,9 +81,13 @@ def option(
         group: Heading under which ``--help`` lists the flag.
         tune: Values that ``tsforecast tune`` tries beside the default, or a function that makes them from the data;
             without any it leaves the option alone, unless ``--search`` lists some.
+        when: Other options, each with values of which one is needed for this option to have an effect; one of them is
+            enough. The help says so, and where there is no effect, only the default is accepted.
+        unless: Other options, each with values under which this one has no effect; likewise.
     """
+    help = f"{help} {sentence(when, unless)}".strip()
     metadata = {"help": help, "short": short, "choices": tuple(choices), "low": low, "high": high, "group": group}
-    return field(default=default, metadata={**metadata, "tune": tune})
+    return field(default=default, metadata={**metadata, "tune": tune, "when": when, "unless": unless})
 
 
 # ------------------------------------------------------------------------------------------------- values from text
@@ -86,7 +102,7 @@ def coerce(kind: Any, value: Any, name: str) -> Any:
         name: The option, for the error.
 
     Raises:
-        UsageError: The value does not fit.
+        UsageError: The value does not fit; infinity and NaN fit nowhere.
     """
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
@@ -98,24 +114,18 @@ def coerce(kind: Any, value: Any, name: str) -> Any:
         inner = typing.get_args(kind)[0]
         return tuple(coerce(inner, p.strip() if isinstance(p, str) else p, name) for p in flat if p != "")
     try:
-        return _scalar(kind, value)
+        made = _scalar(kind, value)
     except (ValueError, TypeError, OverflowError):
-        word = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "text")
-        raise UsageError(f"{name}: '{value}' is not {word}") from None
+        word, example = EXAMPLES.get(kind, ("text", '"text"'))
+        raise UsageError(f"{name}: '{value}' is not {word}", hint=f"write it like {example}") from None
+    if isinstance(made, float) and not math.isfinite(made):
+        raise UsageError(f"{name}: '{value}' is not finite", hint="give a number, or leave it away")
+    return made
 
 
 def _scalar(kind: type, value: Any) -> Any:
     if kind is bool:
-        words = {
-            "true": True,
-            "1": True,
-            "yes": True,
-            "on": True,
-            "false": False,
-            "0": False,
-            "no": False,
-            "off": False,
-        }
+        words = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
         if str(value).casefold() not in words:
             raise ValueError(value)
         return words[str(value).casefold()]
@@ -143,19 +153,49 @@ def make(cls: type[T], values: Mapping[str, Any], section: str = "") -> T:
         section: Prefix of the names in errors, ``model`` for ``model.hidden``.
 
     Raises:
+        UsageError: Unknown name, wrong type, value not among the choices or out of range, or without effect.
+    """
+    made = cls(**checked(cls, values, section))
+    prefix = f"{section}." if section else ""
+    for f in dataclasses.fields(cls):  # type: ignore[arg-type]
+        value = getattr(made, f.name)
+        if f.name in values and value != f.default and (found := obstacles(cls, f.name, lambda o: (getattr(made, o),))):
+            present = " and ".join(f"{prefix}{other}={shown(getattr(made, other))}" for other in found)
+            helping = " or ".join(f"{prefix}{o}={v}" if v else f"another {prefix}{o}" for o, v in found.items())
+            raise UsageError(
+                f"{prefix}{f.name}={shown(value)} has no effect with {present}",
+                hint=f"leave it at {shown(f.default)}, or use {helping}",
+            )
+    return made
+
+
+def checked(cls: type, values: Mapping[str, Any], section: str = "") -> dict[str, Any]:
+    """Return loosely typed values as :func:`make` takes them, each checked by itself.
+
+    Raises:
         UsageError: Unknown name, wrong type, value not among the choices or out of range.
     """
     kinds = types_of(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {f.name: f for f in dataclasses.fields(cls)}
     prefix = f"{section}." if section else ""
-    checked = {}
+    read = {}
     for name, value in values.items():
         if name not in fields:
             hint = did_you_mean(prefix + name, [prefix + known for known in fields])
             raise UsageError(f"unknown option '{prefix}{name}'", hint=hint)
-        checked[name] = coerce(kinds[name], value, prefix + name)
-        _check_range(prefix + name, checked[name], fields[name].metadata)
-    return cls(**checked)
+        read[name] = coerce(kinds[name], value, prefix + name)
+        _check_range(prefix + name, read[name], fields[name].metadata)
+    return read
+
+
+def effective(cls: type, values: Mapping[str, Any], section: str = "") -> dict[str, Any]:
+    """Return those of some values that a dataclass has an option for, and that have an effect beside the others."""
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+
+    def value(name: str) -> tuple[Any, ...]:
+        return (checked(cls, {name: values[name]}, section)[name] if name in values else fields[name].default,)
+
+    return {name: said for name, said in values.items() if name in fields and not obstacles(cls, name, value)}
 
 
 def _check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> None:
@@ -215,12 +255,13 @@ class Settings:
         return make(cls, {k: v for k, v in self.top.items() if k in names})
 
 
-def resolve(layers: Sequence[Layer], known: Sequence[type]) -> Settings:
+def resolve(layers: Sequence[Layer], known: Sequence[type], beside: Iterable[str] = ()) -> Settings:
     """Merge layers, the strongest first.
 
     Args:
         layers: For example flags, environment, ``--config`` file, project file, domain preset.
         known: The dataclasses whose fields are accepted at the top level.
+        beside: Further names that the user may have meant.
 
     Raises:
         UsageError: A name that no dataclass has.
@@ -234,7 +275,7 @@ def resolve(layers: Sequence[Layer], known: Sequence[type]) -> Settings:
             if name not in names:
                 raise UsageError(
                     f"{layer.origin}: unknown option '{layer.spelled(name)}'",
-                    hint=did_you_mean(layer.spelled(name), [layer.spelled(n) for n in names]),
+                    hint=did_you_mean(layer.spelled(name), [layer.spelled(n) for n in (*names, *beside)]),
                 )
             if name not in top:
                 top[name], origins[name] = value, layer.origin
@@ -262,7 +303,7 @@ def toml_layer(path: Path, origin: str = "") -> Layer:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint="check the path after --config") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from None
+        raise UsageError(f"{path} is not valid TOML: {error}", hint="mend that line") from None
     if isinstance(document.get("recipe"), dict):
         del document["recipe"]
     sections: dict[str, dict[str, Any]] = {}
@@ -281,7 +322,7 @@ def environment_layer(environment: Mapping[str, str] | None = None) -> Layer:
     start = len(ENVIRONMENT_PREFIX)
     found = {k[start:].lower(): v for k, v in source.items() if k.startswith(ENVIRONMENT_PREFIX)}
     found.pop("debug", None)  # read by the command line itself
-    return Layer("environment", found, prefix=ENVIRONMENT_PREFIX)
+    return Layer(ENVIRONMENT, found, prefix=ENVIRONMENT_PREFIX)
 
 
 def assignments(pairs: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -300,38 +341,6 @@ def assignments(pairs: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
             )
         parts[section][name] = value.strip()
     return parts["model"], parts["trainer"]
-
-
-def parse_delays(text: str, name: str = "lags") -> tuple[int, ...]:
-    """Read a set of delays: ``12`` is 1..12, ``1:24,168`` is 1..24 and 168.
-
-    Args:
-        text: What the user wrote.
-        name: Name of the option, for the error.
-
-    Raises:
-        UsageError: Not whole numbers, negative, or a range that runs backwards.
-    """
-    if text.strip().isdecimal() and int(text) > 0:
-        return tuple(range(1, int(text) + 1))
-    delays: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.strip().partition(":")
-        try:
-            low, high = int(first), int(last or first)
-        except ValueError:
-            low, high = 1, 0
-        if low > high or low < 0:
-            hint = "write 24 (the last 24 steps) or 1:24,168"
-            raise UsageError(f"{name}: '{text}' is not a set of delays", hint=hint)
-        delays.update(range(low, high + 1))
-    return tuple(sorted(delays))
-
-
-def write_delays(delays: Sequence[int]) -> str:
-    """Return a short text that :func:`parse_delays` reads as these ascending delays."""
-    runs = [[d for _, d in run] for _, run in itertools.groupby(enumerate(delays), lambda pair: pair[1] - pair[0])]
-    return ",".join(f"{run[0]}:{run[-1]}" if len(run) > 1 or len(delays) == 1 else f"{run[0]}" for run in runs)
 
 
 def described(cls: type) -> Iterator[tuple[str, Any, Any, Mapping[str, Any]]]:

@@ -10,14 +10,15 @@ data for a week. Without a clock they go by the season that was found.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tsforecast.config import parse_delays
 from tsforecast.data.frame import Frame
 from tsforecast.data.seasons import Seasons, find_seasons
 from tsforecast.data.split import Split
 from tsforecast.data.window import WindowIndex
 from tsforecast.errors import DataError, UsageError
+from tsforecast.lag_sets import parse_delays
 from tsforecast.options import FitOptions
 
 FALLBACK_HORIZON = 12
@@ -78,7 +79,7 @@ def choose_shape(
     train_rows = int((cut.valid - cut.start).max())
     seasons = seasons or look(options, frame, cut)
     usual = [s for s in frame.freq.seasons() if 3 * s <= train_rows]
-    season = options.season_length or _season(seasons, usual)
+    season = options.season_length or main_season(seasons, usual)
     rhythm = options.season_length or (usual[0] if usual else season)
     horizon = options.horizon or _horizon(rhythm, train_rows)
     if options.lags:
@@ -159,7 +160,8 @@ def parse_lengths(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(part) for part in parts))
 
 
-def _season(seasons: Seasons, usual: list[int]) -> int:
+def main_season(seasons: Seasons, usual: Sequence[int]) -> int:
+    """Return the strongest season found, the first usual length where too few rows tell, or 1 where there is none."""
     if seasons.lengths:
         return seasons.lengths[0]
     return usual[0] if usual and not seasons.judged else 1

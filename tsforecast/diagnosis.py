@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,9 @@ MOST_LAGS = 25
 CONFIDENCE = 0.95
 _Z = 1.959963984540054  # normal quantile of a two-sided 95 %
 _SURE = 0.99  # confidence that one lag alone, or all of them in sum, are more than luck
+_FEW, _EQUAL = "too few residuals", "residuals or input do not vary"
+_ALONE, _SCATTERED = "one residual per series: too few", "no two values lie within the lags"
+_IN_WORDS = {_FEW: "too few", _EQUAL: "all equal", _ALONE: "too few: one per series", _SCATTERED: "too far apart"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Correlation:
         peak: The lag that is outside by the largest factor; None where no correlation is known.
         significant: More lags are outside than allowed, or one is so far outside that chance would bring any of them
             there in 1 % of all cases.
+        why: Why no correlation is known; empty where one is.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Correlation:
     allowed: int
     peak: int | None
     significant: bool
+    why: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; numbers that are not known become None."""
@@ -129,6 +134,8 @@ def diagnose(
     after = np.arange(1, most + 1)
     own = _moments(residuals, residuals, after, code)
     autocorrelation = _judged("", after, own, 1.0, most)
+    lone = n == len(np.unique(code[np.isfinite(residuals)]))
+    autocorrelation = replace(autocorrelation, why=_why(own, _ALONE if lone else _SCATTERED))
     ljung_box, p_value = _ljung_box(own)
     given = np.empty((len(residuals), 0)) if inputs is None else inputs
     crossed = tuple(_cross(residuals, u, most, code, name) for u, name in zip(given.T, names, strict=True))
@@ -182,7 +189,17 @@ def _standardized(values: Floats) -> tuple[Floats, NDArray[np.bool_]]:
 def _cross(residuals: Floats, u: Floats, most: int, code: NDArray[np.int64], name: str) -> Correlation:
     lags = np.arange(-most, most + 1) if most else np.arange(0)
     found = _moments(residuals, u, lags, code)
-    return _judged(name, lags, found, *_dependence(residuals, u, len(lags)))
+    judged = _judged(name, lags, found, *_dependence(residuals, u, len(lags)))
+    return replace(judged, why=_why(found, _SCATTERED))
+
+
+def _why(found: _Moments, without_pairs: str) -> str:
+    """Say why no correlation is known; nothing where one is."""
+    if np.isfinite(found.values).any():
+        return ""
+    if np.isfinite(found.rows).any():
+        return _EQUAL
+    return without_pairs if len(found.rows) else _FEW
 
 
 def _dependence(residuals: Floats, u: Floats, count: int) -> tuple[float, float]:
@@ -246,7 +263,7 @@ def _ljung_box(found: _Moments) -> tuple[float, float]:
 
 def _sentence(n: int, white: bool, own: Correlation, p_value: float, inputs: tuple[Correlation, ...]) -> str:
     if own.peak is None:
-        return f"No diagnosis: {n} residuals are {'too few' if not len(own.lags) else 'all equal'}."
+        return f"No diagnosis: {n} residuals are {_IN_WORDS[own.why]}."
     chance = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
     parts = [
         f"residuals are {'' if white else 'not '}white: {_count(own)} (Ljung-Box {chance})",

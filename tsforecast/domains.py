@@ -1,11 +1,11 @@
-"""What is known about a field, as defaults of documented options: a domain does nothing that a flag cannot.
+"""What is known about a field: defaults of documented options, and what its forecasts are to be judged against.
 
 Light on purpose, as the command line reads it for ``--help``; the arithmetic is in ``tsforecast.reference``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -23,12 +23,14 @@ class Domain:
         summary: One sentence for ``--help`` and the reference pages.
         settings: Option name to the value it takes unless the user sets it.
         baselines: Functions of ``tsforecast.reference`` that ``evaluate`` adds to naive, seasonal naive and drift.
+        random_walk: Whether ``evaluate`` calls naive the random walk, and says how often the direction was right.
     """
 
     name: str
     summary: str
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     baselines: tuple[str, ...] = ()
+    random_walk: bool = False
 
 
 DOMAINS: Mapping[str, Domain] = MappingProxyType(
@@ -52,6 +54,7 @@ DOMAINS: Mapping[str, Domain] = MappingProxyType(
                 "stock",
                 "Prices: forecast as relative moves from the last price, to be judged against the random walk (naive).",
                 MappingProxyType({"transform": "log", "normalize": "last"}),
+                random_walk=True,
             ),
         )
     }
@@ -69,13 +72,13 @@ def find_domain(name: str) -> Domain:
     return DOMAINS[name]
 
 
-def resolve_with_domain(layers: Sequence[Layer], known: Sequence[type]) -> Settings:
-    """Merge layers, the strongest first; the preset of the domain that they name is the weakest.
+def resolve_with_domain(layers: Sequence[Layer], known: Sequence[type], beside: Iterable[str] = ()) -> Settings:
+    """Merge layers as ``config.resolve`` does; the preset of the domain that they name is the weakest.
 
     Raises:
         UsageError: An option or a domain that does not exist.
     """
-    settings = resolve(layers, known)
+    settings = resolve(layers, known, beside)
     name = settings.top.get("domain")
     if not name:
         return settings

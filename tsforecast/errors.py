@@ -3,7 +3,7 @@
     TSForecastError        70  a bug, if it is ever raised as itself
     |-- UsageError          2  a flag, an option or a configuration is wrong
     |-- DataError           3  the input data cannot be used
-    |-- ModelFileError      4  the model file is missing, damaged or does not fit
+    |-- ModelFileError      4  the model file is missing, damaged or of another format
     |-- TrainingError       5  training diverged
     |-- AnswerNo            1  everything worked, and the answer is no
     `-- Interrupted       130  the user stopped the run; the best so far is saved
@@ -49,7 +49,7 @@ class DataError(TSForecastError):
 
 
 class ModelFileError(TSForecastError):
-    """The model file is missing, damaged, from a newer version or not a model file."""
+    """The model file is missing, damaged, of another format or not a model file."""
 
     exit_code = 4
 
@@ -72,6 +72,13 @@ class Interrupted(TSForecastError):
     exit_code = 130
 
 
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like what the user wrote; empty where none is like it."""
+    folded = {n.casefold(): n for n in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    return folded[close[0]] if close else ""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the closest known name, else the list of what is known.
 
@@ -80,10 +87,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         known: Every accepted name.
     """
     names = sorted(known)
-    folded = {n.casefold(): n for n in names}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean '{folded[close[0]]}'?"
+    if close := closest(name, names):
+        return f"did you mean '{close}'?"
     if not names:
         return ""
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")

@@ -19,11 +19,11 @@ def write_atomically(path: Path, data: bytes) -> None:
         UsageError: ``path`` is a folder, or its folder does not exist or cannot be written to.
     """
     if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a folder", hint=f"name a file in it, such as {path / 'NAME'}")
+        raise _is_folder(path)
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", hint="check the folder after --output") from None
+        raise UsageError(f"cannot write {path}: {error.strerror}", hint="name a folder that is there") from None
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -40,21 +40,37 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def check_new(path: Path, *, force: bool) -> Path:
-    """Return a path that can be written; refuse, before any work, what could not be written in the end.
+def check_writable(path: Path, *, replace: bool) -> None:
+    """Refuse, before any work, a file that could not be written in the end.
+
+    Args:
+        path: The file.
+        replace: Whether it may exist already.
 
     Raises:
-        UsageError: It is a folder, there is no folder for it or no permission, or it exists and ``force`` is not given.
+        UsageError: It is a folder, there is no folder for it or no permission, or it exists and is not to be replaced.
     """
     if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a folder", hint=f"name a file in it, such as {path / 'NAME'}")
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists already", hint="use --force to overwrite it, or another --output")
+        raise _is_folder(path)
+    if path.exists() and not replace:
+        raise UsageError(f"{path} exists already", hint="use --force to overwrite it, or name another file")
     if not path.parent.is_dir():
         raise UsageError(f"cannot write {path}: there is no folder {path.parent}", hint="make the folder first")
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"cannot write {path}: no permission in {path.parent}", hint="name another folder")
-    return path
+
+
+def check_folder(path: Path) -> None:
+    """Refuse, before any work, a folder that could not be made, or not be written to, in the end.
+
+    Raises:
+        UsageError: It or what it would lie in is a file, or there is no permission.
+    """
+    nearest = next(folder for folder in (path, *path.parents) if folder.exists())
+    if not nearest.is_dir():
+        raise UsageError(f"cannot make the folder {path}: {nearest} is a file", hint="name another one")
+    if not os.access(nearest, os.W_OK):
+        raise UsageError(f"cannot write to {path}: no permission in {nearest}", hint="name another folder")
 
 
 def check_plot(path: Path) -> Path:
@@ -69,6 +85,10 @@ def check_plot(path: Path) -> Path:
             f"{path}: {what}", hint=f"name it {path.stem}{', '.join(PLOT_FORMATS[:-1])} or {PLOT_FORMATS[-1]}"
         )
     return path
+
+
+def _is_folder(path: Path) -> UsageError:
+    return UsageError(f"cannot write {path}: it is a folder", hint=f"name a file in it, such as {path / 'NAME'}")
 
 
 def _umask() -> int:

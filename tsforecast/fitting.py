@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,17 +15,17 @@ from tsforecast import checkpoint as checkpoints
 from tsforecast import shrinkage
 from tsforecast.ahead import Ahead
 from tsforecast.checkpoint import Checkpoint
-from tsforecast.data.window import positions, thinned
+from tsforecast.data.window import positions
 from tsforecast.durations import seconds
 from tsforecast.errors import TrainingError
 from tsforecast.forecaster import Forecaster
-from tsforecast.intervals import Margins, measure
+from tsforecast.intervals import Margins, measure, needed_windows
 from tsforecast.models.base import FloatArray
-from tsforecast.preparation import Task
 from tsforecast.shrinkage import Shrinkage
 from tsforecast.start import initial, is_solved
-from tsforecast.trainers.base import Progress
-from tsforecast.trainers.objective import VALID_WINDOWS
+from tsforecast.task import Task
+from tsforecast.trainers.base import Progress, Spent, endless
+from tsforecast.trainers.objective import judged_windows
 
 CHECKPOINT_SECONDS = 10.0
 DIVERGED = 1e4  # times the loss of repeating the last value, or times 1: a loss this large will not come back
@@ -102,14 +101,15 @@ def measure_margins(task: Task, forecaster: Forecaster) -> Margins | None:
 
     With ``--refit`` these are the margins of the first training, as the second one has seen the rows.
     """
-    frame, starts = task.frame, thinned(task.objective.valid, VALID_WINDOWS)
     if forecaster.options.intervals != "conformal":
         return None
-    cutoffs, horizon = starts + forecaster.shape.lags - 1, forecaster.shape.horizon
+    frame, levels, horizon = task.frame, forecaster.options.quantiles, forecaster.shape.horizon
+    values = horizon * forecaster.targets * len(levels)
+    starts = judged_windows(task.objective.valid, values, least=needed_windows(levels))
+    cutoffs = starts + forecaster.shape.lags - 1
     made = forecaster.outputs(frame, cutoffs, horizon)
     left = forecaster.residuals(frame, Ahead(frame, cutoffs, horizon).rows, made)
     place, series = positions(frame)[cutoffs], frame.series_of(cutoffs)
-    levels = forecaster.options.quantiles
     return measure(left, forecaster.distances(made), place, series, len(frame.series), levels)
 
 
@@ -118,7 +118,8 @@ def refit(task: Task, history: Sequence[Mapping[str, float]]) -> Mapping[str, Fl
 
     Where no step was better than the start, the start is solved again, with the penalty that the validation windows
     chose when they were not trained on. The trainer is told that its budget ends with those steps, so that a falling
-    learning rate has fallen by then.
+    learning rate has fallen by then. It takes no longer than the time budget, as the first training did not: its last
+    step may have been cut short.
 
     Raises:
         TrainingError: Training diverged.
@@ -126,18 +127,24 @@ def refit(task: Task, history: Sequence[Mapping[str, float]]) -> Mapping[str, Fl
     best = min(history, key=lambda record: record["valid_loss"])["step"]
     if best == 0:
         return initial(task.forecaster, task.whole, task.objective)
-    trainer = type(task.trainer)(task.trainer.config)
+    trainer, clock, done = type(task.trainer)(task.trainer.config), _clock(task), 0
     with _threads(task):
-        stream = trainer.fit(task.whole, dict(task.forecaster.params), seed=task.forecaster.options.seed)
+        stream = trainer.fit(
+            task.whole,
+            dict(task.forecaster.params),
+            seed=task.forecaster.options.seed,
+            spent=lambda: max(done / best, clock()),
+        )
         try:
-            progress = next(stream, None)
-            while progress is not None and progress.step < best:
-                progress = _send(stream, progress.step / best)
+            for progress in stream:
+                done = progress.step
+                if done >= best or clock() >= 1:
+                    break
         except KeyboardInterrupt:
             return None
     params = trainer.params
     if not all(np.isfinite(value).all() for value in params.values()):
-        raise TrainingError("the refit diverged", hint=_remedy(task.forecaster.trainer_options))
+        raise TrainingError("the refit diverged", hint=trainer.remedy)
     return params
 
 
@@ -165,40 +172,39 @@ class _Run:
 
     def loop(self, on_progress: OnProgress) -> str:
         """Consume the trainer; return why it ended."""
-        options, trainer = self.task.forecaster.options, self.task.trainer
-        budget, written = seconds(options.time_budget), time.monotonic()
-        history = self.reached.history
-        earlier, sitting = history[-1]["seconds"] if history else 0.0, len(history)
-        began = written - earlier
-        with _threads(self.task):
-            if is_solved(self.task.forecaster, self.task.objective):
-                self.start = self.task.objective.valid_loss(self.task.native(self.task.forecaster.params))
-            stream = trainer.fit(
-                self.task.objective,
-                dict(self.task.forecaster.params),
-                seed=options.seed,
-                state=dict(self.reached.trainer) or None,
-            )
+        task, patience, written = self.task, self.task.forecaster.options.patience, time.monotonic()
+        earlier = self.reached.history[-1]["seconds"] if self.reached.history else 0.0
+        sitting, spent = len(self.reached.history), _clock(task, earlier)
+        before = spent()
+        with _threads(task):
             try:
-                if self.reached.waiting >= options.patience:
+                if is_solved(task.forecaster, task.objective):
+                    self.start = task.objective.valid_loss(task.native(task.forecaster.params))
+                if self.reached.waiting >= patience:
                     return "patience"
-                progress = next(stream, None)
-                while progress is not None:
+                if sitting and spent() >= 1:
+                    return "time budget"
+                for progress in self._stream(spent):
                     self._take(progress)
                     on_progress(progress)
-                    spent = (time.monotonic() - began) / budget if budget else 0.0
-                    if self.reached.waiting >= options.patience:
+                    if self.reached.waiting >= patience:
                         return "patience"
-                    step = (spent - (earlier / budget if budget else 0.0)) / (len(self.reached.history) - sitting)
-                    if spent + 0.5 * step >= 1:  # the next step would end more over the budget than under it
+                    step = (spent() - before) / (len(self.reached.history) - sitting)
+                    over = 0.0 if task.trainer.cuts_steps else 0.5 * step  # what is not cut ends over or under
+                    if spent() + over >= 1:
                         return "time budget"
                     if time.monotonic() - written > CHECKPOINT_SECONDS:
                         self.save()
                         written = time.monotonic()
-                    progress = _send(stream, spent)
             except KeyboardInterrupt:
                 return "interrupted"
         return "finished"
+
+    def _stream(self, spent: Spent) -> Iterator[Progress]:
+        """Return the steps of the trainer, from where the run is."""
+        forecaster, state = self.task.forecaster, dict(self.reached.trainer) or None
+        seed = forecaster.options.seed
+        return self.task.trainer.fit(self.task.objective, dict(forecaster.params), seed=seed, state=state, spent=spent)
 
     def _take(self, progress: Progress) -> None:
         """Note a step: keep its parameters if it is the best, its state always.
@@ -208,10 +214,8 @@ class _Run:
         """
         if not progress.train_loss < self.limit:
             size = f"{progress.train_loss:.3g} scaled units" if math.isfinite(progress.train_loss) else "not finite"
-            raise TrainingError(
-                f"training diverged at step {progress.step}: the loss is {size}",
-                hint=_remedy(self.task.forecaster.trainer_options),
-            )
+            what = f"training diverged at step {progress.step}: the loss is {size}"
+            raise TrainingError(what, hint=self.task.trainer.remedy)
         before, trainer = self.reached, self.task.trainer
         best = before.best or (self.task.forecaster.params if math.isfinite(self.start) else {})
         # one assignment: an interrupt finds the step before or this one, never half of each
@@ -229,13 +233,10 @@ class _Run:
             checkpoints.save(self.path, self.reached)
 
 
-def _send(stream: Any, spent: float) -> Progress | None:
-    """Ask for the next step, telling the trainer how much of the time budget is spent."""
-    try:
-        progress: Progress = stream.send(spent)
-    except StopIteration:
-        return None
-    return progress
+def _clock(task: Task, earlier: float = 0.0) -> Spent:
+    """Return what tells, from now on, the share of the time budget that is spent, some seconds of it earlier."""
+    budget, began = seconds(task.forecaster.options.time_budget), time.monotonic() - earlier
+    return (lambda: (time.monotonic() - began) / budget) if budget else endless
 
 
 def _load_optimizers() -> None:
@@ -261,10 +262,3 @@ def _threads(task: Task) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _remedy(trainer_options: Mapping[str, Any]) -> str:
-    if "learning_rate" in trainer_options:
-        rate = trainer_options["learning_rate"]
-        return f"use a smaller step, --set trainer.learning_rate={rate / 10:g} (now {rate:g}), or --set trainer.clip=1"
-    return "check the data for extreme values, or use another --scaler"

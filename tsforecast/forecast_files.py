@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.ahead import rows_at
+from tsforecast.baselines import baselines, mean_steps, seasonal_differences
 from tsforecast.data.build import Schema, build
 from tsforecast.data.clock import SECONDS, STEP, Clock, find_clock
 from tsforecast.data.frame import Frame
+from tsforecast.data.scale import choose_scaler
+from tsforecast.data.seasons import find_seasons
+from tsforecast.data.split import Split
 from tsforecast.data.table import Table
 from tsforecast.data.timestyle import MINUTE
+from tsforecast.defaults import main_season
 from tsforecast.errors import DataError, UsageError
+from tsforecast.forecast_columns import CUTOFF, FORECAST, forecast_column, forecast_targets, quantile_columns
+from tsforecast.forecasts import Forecasts, Record
 from tsforecast.metrics.base import Floats
 from tsforecast.options import ReadOptions
-from tsforecast.scores import Forecasts
-
-SUFFIX = "_forecast"
-CUTOFF = "cutoff"
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,38 @@ class _Folds:
     last: NDArray[np.int64]
 
 
+class _Reference(NamedTuple):
+    """What the forecasts are measured by: K folds, H steps, S series, T targets.
+
+    Attributes:
+        season: Steps per season.
+        scale: (S, T, 2) denominators of MASE and RMSSE.
+        unlike: The series are of different orders of magnitude.
+        baselines: Name to (K, H, T) forecasts.
+    """
+
+    season: int
+    scale: Floats
+    unlike: bool
+    baselines: dict[str, Floats]
+
+
 def join_files(
-    forecast: Table, actual: Table, read_options: ReadOptions, *, targets: Sequence[str] = (), series_id: str = ""
+    forecast: Table,
+    actual: Table,
+    read_options: ReadOptions,
+    *,
+    targets: Sequence[str] = (),
+    series_id: str = "",
+    season_length: int = 0,
+    rated: float | None = None,
 ) -> tuple[Forecasts, ...]:
     """Pair every forecast row with the actual row of the same series and time.
 
     Every column ``<target>_forecast`` is taken, with quantiles ``<target>_q0.1``, ... beside it. Forecasts from several
     cutoffs carry a ``cutoff`` column; without one, each series is one fold whose cutoff lies just before its first
     forecast row. The baselines start from the last actual row up to the cutoff and count steps of the actual file's
-    grid.
+    grid. The season is that of the first target, for all of them, as in training.
 
     Args:
         forecast: Time, id if any, ``<target>_forecast``, perhaps ``<target>_q...`` and ``cutoff``.
@@ -61,23 +86,25 @@ def join_files(
         read_options: How both are written.
         targets: Only these.
         series_id: Id column; a text column that both files share by default.
+        season_length: Steps per season; by default the strongest season of the actual rows before the first cutoff, or
+            the usual one of their frequency where these are too few to tell.
+        rated: Rated value, the denominator of nRMSE; the range of the actuals by default.
 
     Raises:
         DataError: No target in common, no timestamp in common, or a cutoff that is no time.
     """
-    names = tuple(targets) or tuple(c.removesuffix(SUFFIX) for c in forecast.columns if c.endswith(SUFFIX))
+    names = tuple(targets) or forecast_targets(forecast.columns)
     if not names:
         listed = ", ".join(forecast.columns)
-        raise DataError(f"the forecast has no column that ends in {SUFFIX}", hint=f"its columns are {listed}")
+        raise DataError(f"the forecast has no column that ends in {FORECAST}", hint=f"its columns are {listed}")
     clock, time = _times(forecast, read_options)
     identifier = series_id or _shared_id(forecast, actual, {*names, *clock.columns, CUTOFF, STEP})
     schema = Schema(target=names, series_id=identifier, no_time=read_options.rows_are_steps)
     known = build(actual, schema, read_options)[0]
     folds = _folds(forecast, time, identifier, known, read_options)
+    by = _reference(known, folds, len(names), season_length)
     made = tuple(
-        replace(
-            _pair(known, folds, forecast.numbers(f"{name}{SUFFIX}"), t), quantiles=_quantiles(forecast, name, folds)
-        )
+        replace(_pair(known, folds, forecast, t, by), rated=rated, quantiles=_quantiles(forecast, name, folds))
         for t, name in enumerate(names)
     )
     if not any(np.isfinite(f.actual).any() for f in made):
@@ -90,10 +117,8 @@ def join_files(
 
 def _quantiles(forecast: Table, target: str, folds: _Folds) -> dict[float, Floats]:
     """Return the level, ascending, and the (K, H) values of every column of a target's quantiles."""
-    column = re.compile(re.escape(target) + r"_q(0?\.\d+)")
-    found = {float(match[1]): name for name in forecast.columns if (match := column.fullmatch(name))}
-    numbers = {level: forecast.numbers(found[level]).astype(np.float64) for level in sorted(found) if level > 0}
-    return {level: _taken(values, folds.forecast) for level, values in numbers.items()}
+    found = quantile_columns(forecast.columns, target)
+    return {level: _taken(forecast.numbers(name).astype(np.float64), folds.forecast) for level, name in found.items()}
 
 
 def _times(forecast: Table, read_options: ReadOptions) -> tuple[Clock, NDArray[np.int64]]:
@@ -170,11 +195,10 @@ def _meet(
     return rows, last
 
 
-def _pair(known: Frame, folds: _Folds, values: NDArray[np.float32], target: int) -> Forecasts:
+def _pair(known: Frame, folds: _Folds, forecast: Table, target: int, by: _Reference) -> Forecasts:
     """Return one target's forecasts with their actual values and the baselines that the actual file allows."""
     column = known.observed(target)
-    season = next(iter(known.freq.seasons()), 1)
-    made = _baselines(known, column, folds, season)
+    values = forecast.numbers(forecast_column(known.columns[target]))
     return Forecasts(
         target=known.columns[target],
         unit_time=known.clock.sampling or known.freq.alias,
@@ -186,27 +210,30 @@ def _pair(known: Frame, folds: _Folds, values: NDArray[np.float32], target: int)
         actual=_taken(column, folds.actual),
         forecast=_taken(values.astype(np.float64), folds.forecast),
         last=_taken(column, folds.last),
-        baselines=made,
-        season_length=season,
-        scale=np.full((len(known.series), 2), np.nan),
+        baselines={name: made[..., target] for name, made in by.baselines.items()},
+        season_length=by.season,
+        scale=by.scale[:, target],
+        unlike=by.unlike,
+        record=Record(known.time, column, known.bounds),
     )
 
 
-def _baselines(known: Frame, column: Floats, folds: _Folds, season: int) -> dict[str, Floats]:
-    """Forecast (K, H) with naive, seasonal naive and drift from the last actual row; NaN where that cannot be done.
-
-    Source: R. J. Hyndman & G. Athanasopoulos, Forecasting: Principles and Practice (2021), section 5.2.
-    """
-    ahead = _steps_ahead(known, folds)
-    last = _taken(column, folds.last)[:, None]
-    last_season = rows_at(known, np.maximum(folds.last, 0), np.arange(1 - season, 1))
-    behind = np.take_along_axis(last_season, (ahead - 1) % season, axis=1)
-    line = last + ahead * _mean_steps(known, column, folds)[:, None]
-    return {
-        "naive": np.repeat(last, ahead.shape[1], axis=1),
-        "seasonal_naive": _taken(column, np.where(ahead > 0, behind, -1)),
-        "drift": np.where(ahead > 0, line, np.nan),
-    }
+def _reference(known: Frame, folds: _Folds, targets: int, season_length: int) -> _Reference:
+    """Measure the actual rows up to the first cutoff of each series, which training could have seen, and no others."""
+    first = known.bounds[1:].copy()
+    np.minimum.at(first, folds.series, np.where(folds.last >= 0, folds.last + 1, known.bounds[folds.series]))
+    forecast = np.isin(np.arange(len(known.series)), folds.series)
+    first = np.where(forecast, first, known.bounds[:-1])
+    cut = Split(known.bounds[:-1], first, first, known.bounds[1:])
+    season = season_length or main_season(find_seasons(known, cut), known.freq.seasons())
+    slope = mean_steps(known, cut.train_rows, targets)[folds.series]
+    values = known.values[:, :targets]
+    return _Reference(
+        season=season,
+        scale=seasonal_differences(known, cut.train_rows, season, targets),
+        unlike=choose_scaler(values, known.bounds, cut.train_rows, targets, "standard", "").per_series,
+        baselines=baselines(known, folds.last, _steps_ahead(known, folds), season, slope),
+    )
 
 
 def _steps_ahead(known: Frame, folds: _Folds) -> NDArray[np.int64]:
@@ -217,17 +244,6 @@ def _steps_ahead(known: Frame, folds: _Folds) -> NDArray[np.int64]:
     else:
         ahead = known.freq.ordinal(folds.time) - known.freq.ordinal(known.time[start])
     return np.where(folds.last[:, None] >= 0, ahead, 0)
-
-
-def _mean_steps(known: Frame, column: Floats, folds: _Folds) -> Floats:
-    """Return (K,) mean change between neighbouring rows of the series up to the last actual row; NaN without one."""
-    change = np.diff(column, prepend=np.nan)
-    change[known.breaks] = np.nan
-    total, count = np.cumsum(np.nan_to_num(change)), np.cumsum(np.isfinite(change))
-    start, first = np.maximum(folds.last, 0), known.bounds[folds.series]
-    counted = count[start] - count[first]
-    mean: Floats = (total[start] - total[first]) / np.where(counted > 0, counted, np.nan)
-    return mean
 
 
 def _taken(column: Floats, rows: NDArray[np.int64]) -> Floats:

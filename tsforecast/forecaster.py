@@ -39,7 +39,8 @@ class Forecaster:
     """A network with its parameters and everything needed to turn rows into forecasts in the user's units.
 
     Attributes:
-        options: What was asked for, resolved: nothing is left to choose by itself.
+        options: What was asked for. What was left open and chosen from the data is filled in: horizon, lags, season
+            length, cycles, scaling; trainer and patience, too. Only what model and machine decide may still be open.
         model_options: Options of the model, complete.
         trainer_options: Options of the trainer, complete.
         shape: Sizes of a window.
@@ -142,13 +143,19 @@ class Forecaster:
         return np.array([codes.get(name, -1) for name in frame.series], dtype=np.int64)
 
     def complete(self, frame: Frame, cutoffs: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return whether the lags that end at each cutoff row hold no missing value and no gap."""
+        """Return whether the lags that end at each cutoff row hold no gap and nothing missing, see :meth:`index`."""
         starts = cutoffs - self.shape.lags + 1
         series = frame.series_of(cutoffs)
         inside = starts >= frame.bounds[series]
         out = inside.copy()
-        out[inside] = WindowIndex(frame, self.columns).complete(starts[inside], self.shape.lags, 0)
+        out[inside] = self.index(frame).complete(starts[inside], self.shape.lags, 0)
         return out
+
+    def index(self, frame: Frame) -> WindowIndex:
+        """Return the windows of a frame; what the transform of the target has no value for is missing."""
+        return WindowIndex(
+            replace(frame, values=transformed(frame, self.options.transform, self.targets)), self.columns
+        )
 
     def forecast(
         self,
@@ -162,6 +169,7 @@ class Forecaster:
         """Forecast what follows given rows, in the units of the data; arguments as in :meth:`outputs`."""
         return self.finish(self.outputs(frame, cutoffs, horizon, future=future, since=since))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def finish(self, made: Scaled, margins: NDArray[np.float64] | None = None) -> InUnits:
         """Return outputs in the units of the data, the quantiles with their margins added and in order.
 
@@ -191,7 +199,8 @@ class Forecaster:
     def residuals(self, frame: Frame, rows: NDArray[np.int64], made: Scaled) -> NDArray[np.float64]:
         """Return actual minus point (K, H, T) in scaled units.
 
-        NaN where the actual is not known, and by night, when nothing is left to chance.
+        NaN where the actual is not known or the transform has no value for it, and by night, when nothing is left to
+        chance.
 
         Args:
             frame: The series.
@@ -199,7 +208,7 @@ class Forecaster:
             made: The outputs.
         """
         observed = np.stack([frame.observed(t) for t in range(self.targets)], axis=1)
-        actual = transform(observed.astype(np.float32), self.options.transform, self.schema.target_columns)[rows]
+        actual = transform(observed.astype(np.float32), self.options.transform)[rows]
         scaled = made.scaler.columns(slice(0, self.targets)).apply(actual).astype(np.float64)
         hidden = rows < 0
         if self.memory.night is not None:
@@ -207,6 +216,7 @@ class Forecaster:
         scaled[hidden] = np.nan
         return np.asarray(scaled - made.values[..., self.dims.middle])
 
+    @np.errstate(over="ignore", invalid="ignore")  # a forecast that is fed back may diverge: who reads it says so
     def outputs(
         self,
         frame: Frame,
@@ -310,22 +320,27 @@ class Forecaster:
         fold, step, column = (int(x) for x in missing[0])
         name = self.schema.future_columns[column]
         series = frame.series[ahead.series[fold]]
-        where = f" of series '{series}'" if series else ""
-        need, lack = self._written(time[fold, -1]), self._written(time[fold, step])
-        raise DataError(
-            f"future covariate '{name}'{where} is needed until {need} and missing from {lack} on",
-            hint="add rows with the covariate to the data, or give them with --future-data FILE",
-        )
-
-    def _written(self, moment: int) -> str:
-        cells = self.clock.write(np.array([moment], dtype=np.int64)).values()
-        return " ".join(str(cell[0]) for cell in cells)
+        what = f"future covariate '{name}'" + (f" of series '{series}'" if series else "")
+        holes = ~np.isfinite(values[fold, :, column])
+        need, lack = self.clock.text(int(time[fold, -1])), self.clock.text(int(time[fold, step]))
+        if holes[step:].all():
+            raise DataError(
+                f"{what} is needed until {need} and missing from {lack} on",
+                hint="add rows with the covariate to the data, or give them with --future-data FILE",
+            )
+        count = np.count_nonzero(holes)
+        more = f" (and {count - 1} more)" if count > 1 else ""
+        also = f", and add rows until {need}" if holes[-1] else ""
+        raise DataError(f"{what} is missing at {lack}{more}", hint=f"fill holes with --missing interpolate{also}")
 
 
 def transformed(frame: Frame, kind: str, targets: int) -> NDArray[np.float32]:
-    """Return the frame's values with the transform of the target applied (the values themselves when there is none)."""
+    """Return the frame's values with the transform of the target applied (the values themselves when there is none).
+
+    Where it has no value for a target that is NaN.
+    """
     if kind == "none":
         return frame.values
     values = frame.values.copy()
-    values[:, :targets] = transform(values[:, :targets], kind, frame.columns[:targets])
+    values[:, :targets] = transform(values[:, :targets], kind)
     return values

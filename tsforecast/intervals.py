@@ -25,12 +25,12 @@ MEMORIES = (12, 96)  # steps over which the size of recent residuals is averaged
 Ints = NDArray[np.int64]
 
 
-def resolve(options: FitOptions, point_only: bool, notes: list[str]) -> tuple[FitOptions, tuple[float, ...]]:
+def resolve(options: FitOptions, point_only: str, notes: list[str]) -> tuple[FitOptions, tuple[float, ...]]:
     """Return the options with the levels that are forecast, and the levels that the network itself learns.
 
     Args:
         options: What the user said, with the trainer's name.
-        point_only: Whether that trainer can only train a point forecast, with its options.
+        point_only: Why that trainer can only train a point forecast, with its options; empty where it can train levels.
         notes: Gets a line when levels are chosen here.
 
     Raises:
@@ -49,7 +49,7 @@ def resolve(options: FitOptions, point_only: bool, notes: list[str]) -> tuple[Fi
     if conformal:
         return options, ()
     if point_only:
-        what = f"trainer '{options.trainer}' forecasts a point and cannot train --quantiles"
+        what = f"trainer '{options.trainer}' cannot train --quantiles: {point_only}"
         another = "" if options.trainer == "none" else ", or --trainer backprop"
         raise UsageError(what, hint=f"put intervals around the point with --intervals conformal{another}")
     raise UsageError(
@@ -69,6 +69,12 @@ def blind(options: FitOptions, levels: tuple[float, ...], block: int, horizon: i
     )
 
 
+def needed_windows(levels: Sequence[float]) -> int:
+    """Return how many residuals it takes for the outermost level to have a rank among them."""
+    edge = min(min(level, 1 - level) for level in levels)
+    return math.ceil(round((1 - edge) / edge, 6))
+
+
 def check_windows(options: FitOptions, windows: int) -> None:
     """Refuse levels further out than the residuals of so many validation windows reach.
 
@@ -78,8 +84,7 @@ def check_windows(options: FitOptions, windows: int) -> None:
     if options.intervals != "conformal":
         return
     level = max(options.quantiles, key=lambda level: abs(level - 0.5))
-    edge = min(level, 1 - level)
-    needed = math.ceil(round((1 - edge) / edge, 6))
+    needed = needed_windows(options.quantiles)
     if windows < needed:
         raise UsageError(
             f"--intervals conformal: the level {level:g} needs {needed} validation windows, there are {windows}",

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tsforecast.data.frame import Frame
 from tsforecast.diagnosis import Diagnosis, diagnose
 from tsforecast.forecaster import Forecaster
+from tsforecast.forecasts import Forecasts
 from tsforecast.metrics.base import Floats
-from tsforecast.scores import Forecasts
 
 
 def one_step(forecaster: Forecaster, frame: Frame, rows: NDArray[np.int64]) -> Floats:

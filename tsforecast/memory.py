@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforecast.baselines import mean_steps, seasonal_differences
 from tsforecast.data.frame import Frame
 from tsforecast.data.recognise import fingerprints
 from tsforecast.data.split import Split
-from tsforecast.data.window import positions
 from tsforecast.defaults import Shape
 from tsforecast.options import FitOptions
 from tsforecast.reference import NightTable
@@ -26,7 +26,7 @@ class Memory:
         series: S series ids.
         last_seen: (S,) time of the last row of each series that training or validation saw.
         scale: (S, T, 2) mean absolute and mean squared seasonal-naive difference per series and target, data units.
-        slope: (S, T) mean step of the targets between neighbouring rows of each series, data units.
+        slope: (S, T) mean step of the targets between neighbouring rows of each series, data units; 0 where unknown.
         ranges: (C, 2) lowest and highest value per column, data units.
         night: When the target is zero because the sun is down, if ``--night`` asked for it.
         rows: Rows of training and validation.
@@ -53,43 +53,13 @@ def remember(frame: Frame, cut: Split, options: FitOptions, shape: Shape, target
     return Memory(
         series=frame.series,
         last_seen=np.where(cut.test > cut.start, frame.time[ends], np.iinfo(np.int64).min),
-        scale=_seasonal_differences(frame, cut, shape.season_length, targets),
-        slope=_mean_steps(frame, cut, targets),
+        scale=seasonal_differences(frame, seen, shape.season_length, targets),
+        slope=np.nan_to_num(mean_steps(frame, seen, targets)),
         ranges=np.stack([_reduce(how, frame.values[seen]) for how in (np.min, np.max)], axis=1),
         night=night,
         rows=int(seen.sum()),
         blocks=fingerprints(frame, cut.test, targets),
     )
-
-
-def _seasonal_differences(frame: Frame, cut: Split, season: int, targets: int) -> NDArray[np.float64]:
-    """Return (S, T, 2) mean absolute and mean squared difference one season apart (Hyndman & Koehler 2006)."""
-    place, series = positions(frame), frame.series_of(np.arange(len(frame.time)))
-    known = np.stack([frame.observed(t) for t in range(targets)], axis=1)
-    change = np.abs(known[season:] - known[:-season])
-    spaced = (place[season:] - place[:-season] == season) & (series[season:] == series[:-season])
-    spaced &= cut.rows(cut.start, cut.test)[season:]
-    rows = change[spaced], series[season:][spaced], len(frame.series)
-    return np.stack([_mean_of_series(*rows), _mean_of_series(rows[0] ** 2, *rows[1:])], axis=2)
-
-
-def _mean_steps(frame: Frame, cut: Split, targets: int) -> NDArray[np.float64]:
-    """Return (S, T) mean change from one row to the next before the test part; 0 when nothing is known."""
-    known = np.stack([frame.observed(t) for t in range(targets)], axis=1)
-    follows = np.flatnonzero(cut.rows(cut.start, cut.test) & ~frame.breaks)
-    change = known[follows] - known[follows - 1]
-    return np.nan_to_num(_mean_of_series(change, frame.series_of(follows), len(frame.series)))
-
-
-def _mean_of_series(values: NDArray[np.float64], series: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """Return (S, T) means of the known values (n, T) of each of ``count`` series; NaN where there is none."""
-    means = np.full((count, values.shape[1]), np.nan)
-    for t, column in enumerate(values.T):
-        known = np.isfinite(column)
-        numbers = np.bincount(series[known], minlength=count)
-        sums = np.bincount(series[known], weights=column[known], minlength=count)
-        np.divide(sums, numbers, out=means[:, t], where=numbers > 0)
-    return means
 
 
 def _reduce(how: Callable[..., Any], values: NDArray[Any]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from tsforecast.models.cycle import Cycled
 from tsforecast.models.ensemble import Ensemble
 from tsforecast.models.levels import Levels
 from tsforecast.models.local import Local
-from tsforecast.models.normalize import Normalized
+from tsforecast.models.normalize import USUAL, Normalized
 from tsforecast.models.series import Embedded, with_vector
 from tsforecast.models.shrunk import Shrunk
 from tsforecast.options import FitOptions
@@ -22,9 +22,10 @@ from tsforecast.registry import MODELS
 def build_network(options: FitOptions, model_options: Mapping[str, Any], dims: Dims, base: str = "") -> Network:
     """Return the network that options describe.
 
-    From the inside out, each layer only where it is asked for: the model; a learned vector per series; quantile levels
-    in order; one network for targets that stand alone; learned cycles; window normalisation (always); one network per
-    series; an ensemble; a share of the way from a baseline.
+    From the inside out, each layer only where it is asked for: the model; a learned vector per series; one network for
+    targets that stand alone; learned cycles; window normalisation (always); quantile levels in order (outside of the
+    normalisation, whose learned gain may be negative); one network per series; an ensemble; a share of the way from a
+    baseline.
 
     Args:
         options: What was asked for, resolved.
@@ -46,13 +47,13 @@ def build_network(options: FitOptions, model_options: Mapping[str, Any], dims: D
         network = Embedded(network, inner, options.embedding)
     else:
         network = make_network(options.model, config, inner)
-    if len(dims.levels) > 1:
-        network = Levels(network)
     if alone:
         network = Independent(network, dims, options.embedding)
     if dims.cycle:
         network = Cycled(network)
-    network = Normalized(network, options.normalize)
+    network = Normalized(network, options.normalize or USUAL)
+    if len(dims.levels) > 1:
+        network = Levels(network)
     if options.local:
         network = Local(network)
     if options.ensemble > 1:

@@ -88,7 +88,7 @@ class DomainOptions:
 
     domain: str = option(
         "",
-        "Preset: solar, wind, weather or stock. It only sets options of this list.",
+        "Preset: solar, wind, weather or stock. It sets options left open, and further baselines of `evaluate`.",
         choices=("", "solar", "wind", "weather", "stock"),
         group="Domain",
     )
@@ -111,7 +111,7 @@ class DomainOptions:
 class FitOptions(DomainOptions):
     """What to train, on which rows, for how long."""
 
-    horizon: int = option(0, "Steps to forecast; a season or less by default.", short="H", low=0, group="Model")
+    horizon: int = option(0, "Steps to forecast; a season or less by default.", short="H", low=1, group="Model")
     lags: str = option(
         "", "Past steps the network sees: a number, or a set such as 1:24,168.", short="L", group="Model", tune=_lags
     )
@@ -143,11 +143,11 @@ class FitOptions(DomainOptions):
         group="Model",
     )
     normalize: str = option(
-        "last",
-        "Normalisation of every window.",
-        choices=("last", "mean", "revin", "none"),
+        "",
+        "Normalisation of every window; by default last, or what is clearly better for a ridge regression.",
+        choices=("", "last", "mean", "revin", "none"),
         group="Model",
-        tune=("mean", "revin", "none"),
+        tune=("last", "mean", "revin", "none"),
     )
     cycle: str = option(
         "none",
@@ -242,7 +242,17 @@ class TuneOptions:
 
 
 @dataclass(frozen=True)
-class CompareOptions:
+class FoldOptions:
+    """Which folds are scored, by which metrics, and how good is good enough."""
+
+    metric: tuple[str, ...] = option((), "Metrics, all by default; `tsforecast metrics` lists them.")
+    stride: int = option(1, "Steps between two cutoffs.", low=1)
+    n_windows: int = option(0, "Only the last N cutoffs of every series.", low=0)
+    min_skill: float | None = option(None, "Exit with 1 if the skill over the best baseline is lower, or may be luck.")
+
+
+@dataclass(frozen=True)
+class CompareOptions(FoldOptions):
     """What to compare, on which folds, by which score."""
 
     models: tuple[str, ...] = option(
@@ -254,6 +264,3 @@ class CompareOptions:
         "0.2", "Rows to rank on, which nobody trains on: a fraction, a number of rows, or the date they start at."
     )
     seeds: int = option(1, "Trainings of each model, from different seeds; scores are their means.", low=1)
-    stride: int = option(1, "Steps between two cutoffs.", low=1)
-    n_windows: int = option(0, "Only the last N cutoffs of every series.", low=0)
-    min_skill: float | None = option(None, "Exit with 1 if the chosen model's skill over the best baseline is lower.")

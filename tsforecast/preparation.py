@@ -6,12 +6,13 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforecast.artifact import version_of
 from tsforecast.checks import check_fit, check_values
 from tsforecast.config import make
 from tsforecast.data.build import Schema, build
@@ -20,85 +21,34 @@ from tsforecast.data.frame import Frame
 from tsforecast.data.scale import Scaler, choose_scaler
 from tsforecast.data.split import Split, split
 from tsforecast.data.table import Table
-from tsforecast.data.window import WindowIndex
+from tsforecast.data.window import Tables, WindowIndex
 from tsforecast.defaults import choose_shape, explain, look
+from tsforecast.durations import seconds
 from tsforecast.errors import DataError, UsageError
 from tsforecast.fitness import make_fitness
 from tsforecast.forecaster import Forecaster, transformed
 from tsforecast.intervals import blind, check_windows, resolve
 from tsforecast.memory import remember
-from tsforecast.models.base import FloatArray, Inputs, Network
-from tsforecast.models.channels import Independent
-from tsforecast.models.naive import Naive
-from tsforecast.models.normalize import roll_out
+from tsforecast.models.base import Inputs, Network, layers
+from tsforecast.models.normalize import USUAL, roll_out
 from tsforecast.ops.base import Array, Ops
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
+from tsforecast.probe import choose_normalization
 from tsforecast.registry import MODELS, TRAINERS
 from tsforecast.start import initial
-from tsforecast.trainers.base import Trainer
+from tsforecast.task import Task
 from tsforecast.trainers.objective import Fitness, Objective
 
 FEW_WINDOWS = 30
 
-Laid = tuple[Frame, Schema, Split, list[str]]
 
+class Laid(NamedTuple):
+    """The rows of train and valid (those of test are gone), their columns, where they part, and notes."""
 
-@dataclass(frozen=True)
-class Task:
-    """Everything that is known before the first training step; making one finds every problem of data and options.
-
-    Attributes:
-        forecaster: What will be fitted, with its initial parameters.
-        objective: What will be minimised.
-        whole: The same over train and valid together, with nothing left to validate on: for ``--refit``.
-        trainer: What minimises it.
-        notes: Things decided on the way that the user may want to know.
-        signature: Fingerprint of data and options.
-        frame: The rows of train and valid.
-    """
-
-    forecaster: Forecaster
-    objective: Objective
-    whole: Objective
-    trainer: Trainer
-    notes: list[str]
-    signature: str
     frame: Frame
-
-    @property
-    def steps(self) -> int | None:
-        """Training steps at most, if the trainer has such a number."""
-        return self.trainer.steps
-
-    def example(self) -> Inputs:
-        """Return the newest window of train or valid, scaled, B = 1, zero where unknown: to be fingerprinted."""
-        objective, shape = self.objective, self.forecaster.shape
-        newest = (objective.valid if len(objective.valid) else objective.train)[-1:]
-        last = len(objective.tables.target) - shape.horizon - shape.lags
-        steps = np.arange(shape.lags + shape.horizon)
-        lags, ahead = steps[: shape.lags], steps[shape.lags :]
-        window = objective.tables.cut(np.minimum(newest, max(last, 0)), lags, ahead)
-        return Inputs(**{name: np.nan_to_num(array) for name, array in window.items()})
-
-    def native(self, params: Mapping[str, FloatArray]) -> Mapping[str, Array]:
-        """Return parameters as arrays of the trainer's back end, where forecasts are fastest."""
-        if not self.trainer.uses_torch:
-            return params
-        import torch
-
-        return {name: torch.from_numpy(np.array(value)).to(self.objective.device) for name, value in params.items()}
-
-    def naive_loss(self) -> float:
-        """Return the validation loss of repeating the last value, for comparison."""
-        return self.baseline_loss(Naive(None, replace(self.forecaster.dims, levels=())))
-
-    def baseline_loss(self, network: Network) -> float:
-        """Return the validation loss of a network without parameters."""
-
-        def repeat(ops: Ops, _: Any, batch: Any, horizon: int) -> Array:
-            return roll_out(ops, network, {}, Inputs(**batch), horizon)
-
-        return replace(self.objective, forecast=repeat).valid_loss({})
+    schema: Schema
+    cut: Split
+    notes: list[str]
 
 
 def prepare(
@@ -126,12 +76,15 @@ def prepare(
         UsageError: Options that are wrong or do not fit together.
         DataError: Data that cannot be used.
     """
+    seconds(options.time_budget)  # refused before any work
     frame, schema, cut, notes = laid or lay_out(table, columns, read_options, options)
     notes = list(notes)
     forecaster = _unfitted(frame, schema, cut, options, notes, model_settings, trainer_settings)
+    tables = forecaster.tables(frame)
+    forecaster = _normalized(forecaster, frame, tables, cut, notes)
     options, trainer_options = forecaster.options, forecaster.trainer_options
     trainer_class = TRAINERS.get(options.trainer)
-    objective = _objective(forecaster, frame, cut, notes)
+    objective = _objective(forecaster, frame, tables, cut, notes)
     whole = replace(objective, train=_whole(forecaster, frame, cut), valid=objective.valid[:0])
     forecaster = replace(forecaster, params=initial(forecaster, objective))
     check_fit(forecaster, objective, trainer_class)
@@ -166,13 +119,14 @@ def _unfitted(
     options = replace(
         options,
         horizon=shape.horizon,
+        lags=options.lags or str(shape.lags),
         season_length=shape.season_length,
         cycle=",".join(map(str, shape.cycle)) or "none",
         trainer=trainer_name,
         patience=options.patience or trainer_class.patience,
     )
-    point_only = trainer_class.point_only or trainer_options.get("fitness", "loss") != "loss"
-    options, levels = resolve(options, point_only, notes)
+    trainer = trainer_class(make(trainer_class.Config, trainer_options, "trainer"))
+    options, levels = resolve(options, trainer.point_only, notes)
     shape = replace(shape, levels=levels)
     values, train = transformed(frame, options.transform, targets), cut.train_rows & ~frame.peeks
     scaler = choose_scaler(values, frame.bounds, train, targets, options.scaler, options.scale_by)
@@ -210,7 +164,7 @@ def lay_out(table: Table, columns: ColumnOptions, read_options: ReadOptions, opt
     frame, cut = _without_test(
         frame, split(frame, options.valid, options.test, lambda text: parse_time(text, frame.clock))
     )
-    return frame, schema, cut, notes
+    return Laid(frame, schema, cut, notes)
 
 
 def _until(frame: Frame, ends: NDArray[np.int64]) -> Frame:
@@ -245,7 +199,22 @@ def _procedures(
     return model_options, name, trainer_options
 
 
-def _objective(forecaster: Forecaster, frame: Frame, cut: Split, notes: list[str]) -> Objective:
+def _normalized(forecaster: Forecaster, frame: Frame, tables: Tables, cut: Split, notes: list[str]) -> Forecaster:
+    """Return the forecaster with the window normalisation that the rows advise, if the user left it open."""
+    options, shape = forecaster.options, forecaster.shape
+    if options.normalize:
+        return forecaster
+    chosen = USUAL
+    if TRAINERS.get(options.trainer).needs:
+        index = WindowIndex(frame, forecaster.columns)
+        train, valid = (index.starts(cut, part, shape.lags, shape.horizon) for part in ("train", "valid"))
+        chosen = choose_normalization(tables, train, valid, shape.lags, shape.horizon, options.loss)
+    if chosen != USUAL:
+        notes.append(f"chosen from the data: normalize {chosen}, with which a ridge regression is clearly better")
+    return replace(forecaster, options=replace(options, normalize=chosen))
+
+
+def _objective(forecaster: Forecaster, frame: Frame, tables: Tables, cut: Split, notes: list[str]) -> Objective:
     """Return the loss over the complete windows of train and valid; note how many gaps and holes cost."""
     options, shape, network = forecaster.options, forecaster.shape, forecaster.network
     index = WindowIndex(frame, forecaster.columns)
@@ -264,7 +233,7 @@ def _objective(forecaster: Forecaster, frame: Frame, cut: Split, notes: list[str
     if not len(valid):
         notes.append("no complete validation window, so the best step is chosen on train: give more data or --valid")
     return Objective(
-        tables=forecaster.tables(frame),
+        tables=tables,
         train=train,
         valid=valid,
         lags=shape.lags,
@@ -297,21 +266,19 @@ def _fitness(forecaster: Forecaster, frame: Frame) -> Fitness | None:
     return None if name == "loss" else make_fitness(name, forecaster, frame)
 
 
-def _linear(network: Any) -> Callable[[Ops, Mapping[str, Array]], tuple[Array, Array]] | None:
+def _linear(network: Network) -> Callable[[Ops, Mapping[str, Array]], tuple[Array, Array]] | None:
     """Return how to lay out the regression of a model that is linear in its parameters, else None."""
-    layers = []
-    while hasattr(network, "inside"):
-        layers.append(network)
-        network = network.network
-    if not hasattr(network, "design") or any(isinstance(layer, Independent) and layer.embedding for layer in layers):
+    around, innermost = layers(network)
+    features = innermost.design
+    if features is None or not all(layer.solvable for layer in around):
         return None
 
     def design(ops: Ops, batch: Mapping[str, Array]) -> tuple[Array, Array]:
         inputs = Inputs(**batch)
-        for layer in layers:
+        for layer in around:
             inputs = layer.inside(ops, inputs)
         target = inputs.future_target
-        return network.design(ops, inputs), target.reshape((len(target), -1))
+        return features(ops, inputs), target.reshape((len(target), -1))
 
     return design
 
@@ -329,10 +296,14 @@ def _device(options: FitOptions) -> str:
 
 
 def _signature(forecaster: Forecaster, objective: Objective) -> str:
-    """Return a fingerprint of data and options: a run can only be resumed under the same one."""
+    """Return a fingerprint of version, data and options: a run can only be resumed under the same one.
+
+    What a trainer keeps of a run is its own affair: another version may keep something else.
+    """
     ignored = {"time_budget", "patience"}
     options = {k: v for k, v in dataclasses.asdict(forecaster.options).items() if k not in ignored}
-    document = [options, forecaster.model_options, forecaster.trainer_options, dataclasses.asdict(forecaster.shape)]
+    own = [forecaster.model_options, forecaster.trainer_options, dataclasses.asdict(forecaster.shape)]
+    document = [version_of("tsforecast"), options, *own]
     digest = hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode())
     made = objective.tables
     for array in (made.target, made.covariates, made.static, objective.train, objective.valid):

@@ -1,7 +1,7 @@
 """Names of everything that can be plugged in, and where each one lives.
 
 A registry maps a name to ``module:attribute`` and imports the module only when the name is used, so listing what
-exists costs nothing. Adding a model, trainer, metric, plot or scaler is one new file and one line here.
+exists costs nothing. Adding a model, trainer, metric or plot is one new file and one line here.
 """
 
 from __future__ import annotations

@@ -1,127 +1,21 @@
-"""The forecasts of an evaluation, and the table of their scores: overall, by series and by step of the horizon."""
+"""The table of scores of an evaluation: overall, by series and by step of the horizon."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.diagnosis import Diagnosis
 from tsforecast.errors import UsageError
-from tsforecast.metrics.base import Floats, Metric, Pairs, central, pairs
+from tsforecast.forecasts import Forecasts
+from tsforecast.metrics.base import Floats, Metric, Pairs, central
 from tsforecast.registry import METRICS
 
 FORECAST, OPEN_LOOP = "forecast", "open_loop"
 _BLOCK = 1 << 15  # pairs per block: the arrays of a block stay in the processor's cache
-
-
-@dataclass(frozen=True)
-class Forecasts:
-    """Everything that scoring and plotting need of one target, in the units of the input. K folds, H steps, S series.
-
-    Attributes:
-        target: Name of the target; several targets are several of these.
-        unit_time: Alias of the freq, for axis labels (``h``, ``15min``); without a clock the time between two rows
-            (``4s``) where it is known, else ``step``.
-        series: (K,) code of the series of each fold.
-        series_names: S names; one empty string when there is no id column.
-        cutoff: (K,) time of the last known row: microseconds since 1970, or a step index.
-        time: (K, H) time of each forecast, likewise.
-        is_clock: False when time is a step index.
-        actual: (K, H), NaN where unknown.
-        forecast: (K, H).
-        last: (K,) last known actual at the cutoff.
-        baselines: Name to (K, H) forecasts: ``naive``, ``seasonal_naive``, ``drift`` and those of the domain.
-        season_length: Steps per season.
-        scale: (S, 2) mean absolute and mean squared seasonal difference of the training rows (the denominators of MASE
-            and RMSSE) per series, NaN where unknown.
-        rated: Rated value, the denominator of nRMSE; None: the range of the actuals.
-        daylight: (K, H) True by day, for solar power; None elsewhere.
-        open_loop: (K, H) each step forecast one step ahead, from true values, NaN where these are unknown; None for a
-            model that feeds nothing back.
-        diagnosis: What is left in the residuals one step ahead, where they were diagnosed.
-        quantiles: Level, ascending, to (K, H) quantile forecasts; empty for a point forecast.
-    """
-
-    target: str
-    unit_time: str
-    series: NDArray[np.int64]
-    series_names: tuple[str, ...]
-    cutoff: NDArray[np.int64]
-    time: NDArray[np.int64]
-    is_clock: bool
-    actual: Floats
-    forecast: Floats
-    last: Floats
-    baselines: Mapping[str, Floats]
-    season_length: int
-    scale: Floats
-    rated: float | None = None
-    daylight: NDArray[np.bool_] | None = None
-    open_loop: Floats | None = None
-    diagnosis: Diagnosis | None = None
-    quantiles: Mapping[float, Floats] = field(default_factory=dict)
-
-    def pairs(self, forecast: Floats | None = None) -> Pairs:
-        """Return the (K, H) pairs of the actuals with ``forecast`` (a baseline, say, which has no quantiles).
-
-        By default with the forecast and its quantiles.
-        """
-        return pairs(
-            self.actual,
-            self.forecast if forecast is None else forecast,
-            last=self.last[:, None],
-            scale_abs=self.scale[self.series, 0][:, None],
-            scale_sq=self.scale[self.series, 1][:, None],
-            rated=self.rated,
-            quantiles=self.quantiles if forecast is None else None,
-        )
-
-    def take(self, folds: NDArray[np.int64]) -> Forecasts:
-        """Return these folds only, in this order."""
-        return replace(
-            self,
-            series=self.series[folds],
-            cutoff=self.cutoff[folds],
-            time=self.time[folds],
-            actual=self.actual[folds],
-            forecast=self.forecast[folds],
-            last=self.last[folds],
-            baselines={name: values[folds] for name, values in self.baselines.items()},
-            daylight=None if self.daylight is None else self.daylight[folds],
-            open_loop=None if self.open_loop is None else self.open_loop[folds],
-            quantiles={level: values[folds] for level, values in self.quantiles.items()},
-        )
-
-    def by_row(self) -> Forecasts:
-        """Return every forecast that was made as a fold of one step: K' rows in order, H = 1."""
-        fold, step = np.nonzero(np.isfinite(self.forecast))
-
-        def column(values: NDArray[Any]) -> NDArray[Any]:
-            return values[fold, step][:, None]
-
-        return replace(
-            self,
-            series=self.series[fold],
-            cutoff=self.cutoff[fold],
-            last=self.last[fold],
-            time=column(self.time),
-            actual=column(self.actual),
-            forecast=column(self.forecast),
-            baselines={name: column(values) for name, values in self.baselines.items()},
-            daylight=None if self.daylight is None else column(self.daylight),
-            open_loop=None if self.open_loop is None else column(self.open_loop),
-            quantiles={level: column(values) for level, values in self.quantiles.items()},
-        )
-
-    def by_day(self) -> Forecasts:
-        """Return the same forecasts with the actuals of the night unknown; the same object without ``daylight``."""
-        if self.daylight is None:
-            return self
-        return replace(self, actual=np.where(self.daylight, self.actual, np.nan), daylight=None)
 
 
 def metrics_for(made: Sequence[Forecasts], names: Sequence[str] = ()) -> list[str]:

@@ -8,20 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.data.window import thinned
 from tsforecast.forecaster import Forecaster
+from tsforecast.metrics.significance import beyond_noise
 from tsforecast.models.base import FloatArray, Inputs, Network
 from tsforecast.models.normalize import roll_out
 from tsforecast.models.shrunk import BASES, WEIGHT, drawn
 from tsforecast.ops.base import Array
 from tsforecast.ops.numpy_ops import NumpyOps
-from tsforecast.preparation import Task
-from tsforecast.trainers.objective import VALID_WINDOWS, Objective
+from tsforecast.task import Task
+from tsforecast.trainers.objective import Objective, judged_windows
 
 WEIGHTS = np.linspace(0.0, 1.0, 21)
 LEAST = 0.01  # share of the loss that a change must gain: validation and test differ by more than chance alone
 LITTLE = 0.5  # a weight below this leaves more of the baseline than of the network
-MOST_VALUES = 1 << 23  # forecast values that the weights are judged by: more of them would say the same, later
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def measure(task: Task, params: Mapping[str, FloatArray]) -> Shrinkage | None:
         return None
     base, network = _base(task)
     values = objective.horizon * task.forecaster.targets * task.forecaster.dims.quantiles
-    starts = thinned(objective.valid, min(VALID_WINDOWS, max(MOST_VALUES // values, 2)))
+    starts = judged_windows(objective.valid, values)
     losses = _losses(objective, task.native(params), starts, network)
     chosen = choose(losses, len(np.unique(starts // objective.horizon)))
     return Shrinkage(base, float(WEIGHTS[chosen]), float(losses[chosen].mean()))
@@ -85,8 +84,6 @@ def choose(losses: NDArray[np.float64], independent: int) -> int:
     The baseline, unless the best weight is better beyond noise; then the network as it is, likewise; else the best
     weight. Noise is one standard error of the mean difference between windows.
 
-    Source: the one-standard-error rule of L. Breiman et al., Classification and Regression Trees (1984), section 3.4.3.
-
     Args:
         losses: (W, m) of every weight, in order from 0 to 1, on every window.
         independent: How many of the windows do not overlap.
@@ -94,9 +91,7 @@ def choose(losses: NDArray[np.float64], independent: int) -> int:
     best = int(losses.mean(axis=1).argmin())
 
     def worse(weight: int) -> bool:
-        gain = losses[weight] - losses[best]
-        error = gain.std(ddof=1) / np.sqrt(independent)
-        return bool(gain.mean() > max(error, LEAST * losses[weight].mean()))
+        return beyond_noise(losses[weight], losses[best], independent, least=LEAST)
 
     last = len(losses) - 1
     if not np.isfinite(losses).all():  # a network that has diverged is to be seen as such

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from tsforecast.ahead import rows_at
 from tsforecast.backtest import assemble, with_open_loop
 from tsforecast.data.frame import Frame
-from tsforecast.data.window import WindowIndex
 from tsforecast.errors import DataError
 from tsforecast.forecaster import Forecaster
+from tsforecast.forecasts import Forecasts
 from tsforecast.loop import diagnose_one_step, one_step
 from tsforecast.registry import METRICS
-from tsforecast.scores import Forecasts
 from tsforecast.seen import first_new_rows
 from tsforecast.verdict import Verdict
 
@@ -95,11 +94,11 @@ def verdict_of_run(f: Forecasts, verdict: Verdict) -> Verdict:
     count = verdict.baselines[verdict.best].dm.n
     if count >= FEW_RUNS:
         return replace(verdict, sentence=f"{text}. {verdict.sentence}")
-    skill, metric = verdict.skill, verdict.metric.upper()
+    skill = verdict.skill
     size = f"{abs(100 * skill):.1f} % {'lower' if skill > 0 else 'higher'}"
     runs = "one run" if count == 1 else f"{count} runs"
-    sentence = f"{text}; {size} {metric} than the best baseline ({verdict.best}), in {runs}, too few for a test."
-    return replace(verdict, sentence=sentence)
+    sentence = f"{text}; {size} {verdict.loss} than the best baseline ({verdict.best}), in {runs}, too few for a test."
+    return replace(verdict, skilled=None, sentence=sentence)
 
 
 def _runs(forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], known: int) -> _Runs:
@@ -108,7 +107,7 @@ def _runs(forecaster: Forecaster, frame: Frame, first: NDArray[np.int64], known:
     driven = np.asarray(np.isfinite(frame.values[:, targets + past :]).all(axis=1))
     observed = np.any([np.isfinite(frame.observed(t)) for t in range(targets)], axis=0)
     starts = np.flatnonzero(frame.breaks | ~driven | ~np.concatenate(([True], driven[:-1])))
-    index, found = WindowIndex(frame, forecaster.columns), []
+    index, found = forecaster.index(frame), []
     for start, end in zip(starts, np.append(starts[1:], len(frame.time)), strict=True):
         new = int(first[frame.series_of(np.array([start]))[0]])
         scored = np.flatnonzero(observed[start:end])

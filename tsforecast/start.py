@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tsforecast.data.window import thinned
 from tsforecast.forecaster import Forecaster
-from tsforecast.models.base import FloatArray, Inputs
+from tsforecast.models.base import FloatArray, Inputs, layers
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.trainers.least_squares import Moments
 from tsforecast.trainers.objective import Objective
@@ -28,9 +28,9 @@ BESIDE = 0.1  # what the state adds to the forecast starts this much smaller whe
 def initial(forecaster: Forecaster, objective: Objective, judge: Objective | None = None) -> dict[str, FloatArray]:
     """Return the parameters to start from.
 
-    They are drawn, but for two things. The slope of the drift model is measured. A highway, the linear path from the
-    window to the forecast beside a network, starts as the ridge regression of the training windows where they are many:
-    what is linear need not be learned by gradient descent, which takes hundreds of epochs for it.
+    They are drawn, but for two things. What a network measures is measured in the training rows. A highway, the linear
+    path from the window to the forecast beside a network, starts as the ridge regression of the training windows where
+    they are many: what is linear need not be learned by gradient descent, which takes hundreds of epochs for it.
 
     Args:
         forecaster: Without parameters, or with any.
@@ -42,11 +42,9 @@ def initial(forecaster: Forecaster, objective: Objective, judge: Objective | Non
 
     Source: A. E. Hoerl & R. W. Kennard, Ridge Regression, Technometrics 12 (1970), 55-67, eq. 2.1.
     """
-    if forecaster.options.model == "drift":
-        starts = objective.train + objective.lags - 1
-        change = objective.tables.target[starts + 1] - objective.tables.target[starts]
-        return {"slope": change.mean(axis=0, dtype=np.float64).astype(np.float32)}
-    params = dict(forecaster.network.init(np.random.default_rng(forecaster.options.seed)))
+    network = forecaster.network
+    params = dict(network.init(np.random.default_rng(forecaster.options.seed)))
+    params |= network.measured(objective.tables.target, objective.train)
     if _solvable(params, objective):
         params |= _solved(params, *_regression(forecaster, objective, judge or objective))
     return params
@@ -117,15 +115,12 @@ def _pairs(
         starts: (n,) first rows of the windows.
         most: Pairs at most; more are thinned out evenly.
     """
-    network, layers = forecaster.network, []
-    while hasattr(network, "network"):
-        layers += [network] if hasattr(network, "inside") else []
-        network = network.network
+    around, _ = layers(forecaster.network)
     kept = thinned(starts, max(most // forecaster.targets, 1))
     lags, ahead = np.arange(objective.lags), objective.lags + np.arange(objective.block)
     for first in range(0, len(kept), CHUNK):
         inputs = Inputs(**objective.tables.cut(kept[first : first + CHUNK], lags, ahead, taught=True))
-        for layer in layers:
+        for layer in around:
             inputs = layer.inside(NumpyOps(), inputs)
         past, future = (x.swapaxes(1, 2).astype(np.float64) for x in (inputs.past_target, inputs.future_target))
         yield past.reshape((-1, past.shape[2])), future.reshape((-1, future.shape[2]))

@@ -14,6 +14,7 @@ import pytest
 from shell import ROOT, Cli, Csv, shell, start
 
 from tsforecast import errors
+from tsforecast.data.source import CODECS
 from tsforecast.registry import COMMANDS
 
 HEAVY = ("torch", "pandas", "scipy", "matplotlib", "sklearn", "deap", "pyarrow")
@@ -25,6 +26,13 @@ def test_help_shows_usage_and_options(cli: Cli, command: str | None) -> None:
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("Usage: tsforecast")
     assert "--help" in done.out
+
+
+def test_help_says_what_can_be_read_and_what_a_domain_does(cli: Cli) -> None:
+    told = " ".join(cli("train", "--help").out.split())
+    endings = {"gzip": ".gz", "zstd": ".zst", "bz2": ".bz2"}
+    assert all(endings[codec] in told for codec in CODECS.values())
+    assert "further baselines of `evaluate`" in told
 
 
 def test_without_a_command_help_goes_to_stderr(cli: Cli) -> None:
@@ -39,6 +47,7 @@ def test_without_a_command_help_goes_to_stderr(cli: Cli) -> None:
         (["trian"], ["No such command 'trian'"]),
         (["train", "--horizn", "3"], ["No such option: --horizn", "--horizon"]),
         (["train", "data.csv"], ["no model file to write", "--output"]),
+        (["train", "data.csv", "-t", "power", "-o", "-"], ["a model is not text", "name a file with --output"]),
         (["train", "data.csv", "-o", "m"], ["no target column", "--target", "timestamp, power, wind"]),
         (
             ["train", "data.csv", "-o", "m", "-t", "power", "-m", "lstn"],
@@ -96,6 +105,19 @@ def test_answer_no_exits_with_1_after_the_scores(cli: Cli, csv: Csv, trained: Ca
     assert done.out.startswith("target,model,n,")
     assert "less than 0.99" in done.err
     assert cli("evaluate", model, "data.csv", "--min-skill", -5).code == 0
+
+
+def test_skill_that_may_be_luck_is_no_skill(cli: Cli, csv: Csv, trained: Callable[..., Path]) -> None:
+    """Two folds of a good forecast: the least skill is reached, and the verdict is still that it may be luck."""
+    model = trained(csv(), "--test", 40)
+    verdict = cli("evaluate", model, "data.csv", "--n-windows", 2, "--json").out
+    (told,) = json.loads(verdict)["verdicts"]
+    assert told["skill"] > 0.01 and not told["skilled"]
+    done = cli("evaluate", model, "data.csv", "--n-windows", 2, "--min-skill", 0.01)
+    assert done.code == 1
+    assert "which is enough, but the two are not distinguishable (Diebold-Mariano p = " in done.err
+    assert cli("evaluate", model, "data.csv", "--min-skill", 0.01).code == 0
+    assert cli("evaluate", model, "data.csv", "--n-windows", 2, "--min-skill", -0.01).code == 0
 
 
 @pytest.fixture

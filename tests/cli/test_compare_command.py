@@ -29,7 +29,13 @@ def test_the_ranking_is_csv_in_a_pipe_and_the_rest_on_stderr(cli: Cli, csv: Csv)
     trained = [row for row in rows if row["ended"] != "baseline"]
     assert [row["chosen"] for row in rows].count("yes") == 1
     assert min(trained, key=lambda row: float(row["valid"]))["chosen"] == "yes"
-    for part in ("chosen among 2", "chose nothing", "Holm-adjusted", "one training each", "best.safetensors"):
+    for part in (
+        "the choice among 2",
+        "chose nothing",
+        "Holm-adjusted",
+        "one training each",
+        "; kept in best.safetensors",
+    ):
         assert part in done.err
     assert sorted(os.listdir()) == ["best.safetensors", "data.csv"]
 
@@ -54,6 +60,12 @@ def test_json_has_everything(cli: Cli, csv: Csv) -> None:
     assert others[-1]["rank"] is None
     assert "too few for lags 9999" in others[-1]["problem"]
     assert found["ranking"][0]["by_target"]["mae"]["power"] == first["scores"]["mae"]
+    claims = [line.removeprefix("note: ") for line in done.err.splitlines()]
+    assert claims[-2:] == [found["groups"], found["sentence"]]
+    rows = {row["model"]: row for row in found["ranking"]}
+    gru, baseline = rows["gru"], rows[found["baseline"]]
+    assert baseline["ended"] == "baseline"
+    assert found["skill"] == gru["skill"] == pytest.approx(1 - gru["scores"]["mae"] / baseline["scores"]["mae"])
 
 
 def test_who_fails_is_a_row_and_a_warning(cli: Cli, csv: Csv) -> None:
@@ -70,6 +82,21 @@ def test_too_little_skill_is_exit_code_1_after_the_ranking(cli: Cli, csv: Csv) -
     assert done.out.startswith("rank,model")
     assert "the skill of gru over" in done.err
     assert cli("compare", "data.csv", *SMALL, "--models", "gru", "--min-skill", "-99").code == 0
+
+
+def test_skill_that_may_be_luck_is_exit_code_1_too(cli: Cli, csv: Csv) -> None:
+    words = ("compare", csv(), "-t", "power", "-H", 6, "--models", "linear", "--test", "0.2", "--n-windows", 2)
+    done = cli(*words, "--min-skill", 0.01)
+    assert done.code == 1
+    assert "which is enough, but the two are not distinguishable (Diebold-Mariano p = " in done.err
+    assert ", which may be luck (p = " in done.err
+    assert cli(*words, "--min-skill", -0.01).code == 0
+
+
+def test_nothing_is_said_to_be_kept_without_a_file(cli: Cli, csv: Csv) -> None:
+    done = cli("compare", csv(), *SMALL, *MODELS)
+    assert "is the choice among 2" in done.err
+    assert "kept" not in done.err
 
 
 def test_formats_and_a_plot(cli: Cli, csv: Csv) -> None:
@@ -102,6 +129,7 @@ def test_settings_of_the_project_file_count(cli: Cli, csv: Csv) -> None:
         (("-m", "gru"), 2, ["--model is for one model", "--models gru"]),
         (("--metric", "mea"), 2, ["unknown metric 'mea'", "'mae'"]),
         (("--metric", "bias"), 2, ["cannot rank", "mae"]),
+        (("--metric", "r2", "--min-skill", "0.1"), 2, ["skill cannot be measured with r2", "mae"]),
         (("--test", "0"), 3, ["no rows are kept out", "--test 0.2"]),
         (("--seeds", "0"), 2, ["seeds: 0 is too small"]),
         (("--plot", "ranking"), 2, ["the suffix", "ranking.png"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,38 @@ def test_every_layer_overrides_the_ones_below(cli: Cli, csv: Csv, monkeypatch: p
     monkeypatch.setenv("TSFORECAST_HORIZON", "5")
     assert settings(cli, "--config", "own.toml")["horizon"] == 5
     assert settings(cli, "--config", "own.toml", "-H", 6)["horizon"] == 6
+
+
+def test_evaluate_takes_its_folds_from_the_same_places(
+    cli: Cli, csv: Csv, trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = trained(csv(), "--test", 40)
+
+    def scored(*words: Any) -> tuple[list[str], int]:
+        done = cli("evaluate", model, "data.csv", *words)
+        assert done.code == 0, done.err
+        first = done.rows()[0]
+        return list(first)[3:], int(first["n"])
+
+    Path("tsforecast.toml").write_text("stride = 6\nmetric = ['mae', 'rmse']\n")
+    assert scored() == (["mae", "rmse"], 6 * 6)
+    monkeypatch.setenv("TSFORECAST_N_WINDOWS", "3")
+    monkeypatch.setenv("TSFORECAST_METRIC", "bias")
+    assert scored() == (["bias"], 3 * 6)
+    assert scored("--n-windows", 2, "--metric", "mae") == (["mae"], 2 * 6)
+    monkeypatch.setenv("TSFORECAST_MIN_SKILL", "0.99")
+    cli("evaluate", model, "data.csv", "-o", "scores.csv").refused(1, "less than 0.99")
+    assert scored("--min-skill", -5) == (["bias"], 3 * 6)
+    cli("evaluate", model, "data.csv", "--stride", 0).refused(2, "stride: 0 is too small")
+    # where the folds lie is said for other runs: a simulation and a forecast file have none to place
+    assert cli("evaluate", model, "data.csv", "--simulate", "--in-sample", "--min-skill", -99).code == 0
+    made = cli("predict", model, "data.csv", "--at", "2024-01-08 00:00").out
+    assert cli("evaluate", "--forecast", "-", "--actual", "data.csv", "--min-skill", -99, stdin=made).code == 0
+
+
+def test_a_time_budget_that_is_none_is_refused_by_print_config_too(cli: Cli, csv: Csv) -> None:
+    csv()
+    cli(*COMMAND, "--time-budget", "abc").refused(2, "--time-budget: 'abc' is not a duration")
 
 
 def test_a_domain_only_sets_what_nobody_else_set(cli: Cli, csv: Csv) -> None:
@@ -63,7 +96,7 @@ def test_what_is_left_open_comes_from_the_data(cli: Cli, csv: Csv) -> None:
     text = cli(*COMMAND, "--horizon", 3, "--cycle", "auto").out
     assert "horizon = 3  # command line" in text.splitlines()
     marked = [line.partition(" = ")[0] for line in text.splitlines() if line.endswith("# from the data")]
-    assert marked == ["lags", "season_length", "scale_by", "cycle"]
+    assert marked == ["lags", "season_length", "scale_by", "normalize", "cycle"]
 
 
 def test_a_recipe_lies_between_config_and_project_file(cli: Cli, csv: Csv) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from shell import Cli, csv_rows
 
@@ -66,6 +67,31 @@ def test_limits_can_be_set_after_training(cli: Cli, field: Callable[..., tuple[P
     assert at_half == pytest.approx(2 * at_full)
 
 
+def test_predict_keeps_to_limits_that_were_set_after_training(
+    cli: Cli, field: Callable[..., tuple[Path, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, data = field("wind", "--shrink", "none")
+    free = forecasts(cli, model, data)
+    low, high = sorted(free)[len(free) // 3], sorted(free)[-len(free) // 3]
+    assert forecasts(cli, model, data, "--floor", low, "--cap", high) == pytest.approx(np.clip(free, low, high))
+    assert forecasts(cli, model, data, "--rated", high) == pytest.approx(np.clip(free, None, high))
+    monkeypatch.setenv("TSFORECAST_CAP", str(high))
+    assert forecasts(cli, model, data) == pytest.approx(np.clip(free, None, high))
+    cli("predict", model, data, "--lat", 50).refused(2, "--lat and --lon are only a place together")
+
+
+def test_what_is_scored_is_what_predict_gives(cli: Cli, field: Callable[..., tuple[Path, Path]]) -> None:
+    model, data = field("solar", "--night", "none", "--floor", -1, "-H", 24)
+    night = ("--night", "auto", "--floor", 0)
+    scored = ("--n-windows", 1, "--stride", 24, "--backtest", "bt.csv")
+    assert cli("evaluate", model, data, *night, *scored).code == 0
+    rows = csv_rows(Path("bt.csv").read_text())
+    made = forecasts(cli, model, data, "--at", rows[0]["cutoff"], *night)
+    assert made == pytest.approx([float(row["solar_power_forecast"]) for row in rows], rel=1e-5)
+    assert made.count(0) > 5
+    assert made != forecasts(cli, model, data, "--at", rows[0]["cutoff"])
+
+
 def test_weather_is_judged_against_climatology(cli: Cli, field: Callable[..., tuple[Path, Path]]) -> None:
     model, data = field("weather")
     done = cli("evaluate", model, data, "--metric", "mae")
@@ -87,3 +113,14 @@ def test_prices_that_have_no_logarithm_are_refused(cli: Cli) -> None:
     Path("stock.csv").write_text("date,close\n" + "".join(f"2024-01-{d:02d},{d - 5}\n" for d in range(1, 31)))
     done = cli("train", "stock.csv", "-t", "close", "--domain", "stock", "-m", "linear", "-H", 2, "-L", 3, "-o", "m")
     done.refused(3, "close")
+
+
+def test_the_file_that_trained_one_model_does_not_change_another(
+    cli: Cli, field: Callable[..., tuple[Path, Path]]
+) -> None:
+    model, data = field("weather")
+    free = forecasts(cli, model, data)
+    Path("tsforecast.toml").write_text('domain = "solar"\ncap = -90\n')
+    assert forecasts(cli, model, data) == free
+    assert forecasts(cli, model, data, "--cap", max(free) - 1) == pytest.approx(np.minimum(free, max(free) - 1))
+    assert "climatology" in cli("evaluate", model, data, "--metric", "mae").out

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -146,6 +147,40 @@ def test_plots_of_several_targets_are_named_after_them(cli: Cli, csv: Csv, train
     assert sorted(path.name for path in Path().glob("*.svg")) == ["horizon-power.svg", "horizon-wind.svg"]
 
 
+# -------------------------------------------------------------------------------------------- data as predict takes it
+
+
+def test_holes_may_be_treated_otherwise_than_in_training(cli: Cli, csv: Csv, model: Path) -> None:
+    columns = hours()
+    columns["power"][165] = None
+    hole = csv(columns, "hole.csv")
+    skipped = cli("evaluate", model, hole)
+    filled = cli("evaluate", model, hole, "--missing", "interpolate")
+    assert "1 values filled" in filled.err
+    assert counts(filled.rows()).pop() > counts(skipped.rows()).pop()
+    cli("evaluate", model, hole, "--missing", "guess").refused(2, "--missing 'guess' is unknown")
+
+
+def test_future_covariates_may_come_from_a_file_of_their_own(cli: Cli, csv: Csv, trained: Train) -> None:
+    """What was forecast of the wind counts, not what the wind then was, as when ``predict`` is given that file."""
+    model = trained(csv(), "--future", "wind", "--test", TEST, name="driven")
+    ahead = csv({"timestamp": stamps(200), "wind": wave(200, seed=7)}, "ahead.csv")
+    said = ("--backtest", "bt.csv", "--future-data", ahead)
+    assert cli("evaluate", model, "data.csv", *said).code == 0
+    last = [row for row in csv_rows(Path("bt.csv").read_text()) if row["cutoff"] == stamps(200)[193]]
+    made = cli("predict", model, "data.csv", "--at", stamps(200)[193], "--future-data", ahead).rows()
+    values = [[float(row["power_forecast"]) for row in rows] for rows in (last, made)]
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+    assert cli("evaluate", model, "data.csv").out != cli("evaluate", model, "data.csv", *said).out
+
+    unknown = hours()
+    unknown["wind"][160:] = [None] * 40
+    hollow = csv(unknown, "hollow.csv")
+    cli("evaluate", model, hollow).refused(3, "its future covariates after it")
+    assert counts(cli("evaluate", model, hollow, *said).rows()) == {H}  # beyond it wind is unknown within the lags
+    cli("evaluate", model, "data.csv", *said, "--simulate").refused(2, "leave --", "--future-data")
+
+
 # --------------------------------------------------------------------------------------------------------- quantiles
 
 OF_QUANTILES = ["pinball", "wql", "crps", "coverage", "width", "msis"]
@@ -243,13 +278,26 @@ def test_a_backtest_file_gives_the_scores_of_the_backtest(
     cli: Cli, csv: Csv, trained: Train, words: tuple[str, ...]
 ) -> None:
     data = csv(two_sites() if words == ("--series-id", "site") else {"power": wave(200)} if words else hours())
-    model = trained(data, "--test", TEST, *words)
-    table = cli("evaluate", model, data, "--backtest", "bt.csv", "--metric", "mae").rows()
-    reading = () if words == ("--series-id", "site") else words
-    again = cli("evaluate", "--forecast", "bt.csv", "--actual", data, "--metric", "mae", *reading).rows()
-    for old, new in zip(table[:2], again[:2], strict=True):
+    metrics, season = ["mae", "rmsse"], ("--season-length", 24)
+    model = trained(data, "--test", TEST, *season, *words)
+    table = cli("evaluate", model, data, "--backtest", "bt.csv", "--metric", ",".join(metrics)).rows()
+    reading = season if words == ("--series-id", "site") else (*season, *words)
+    again = cli("evaluate", "--forecast", "bt.csv", "--actual", data, "--metric", ",".join(metrics), *reading).rows()
+    for old, new in zip(table, again, strict=True):
         assert (new["model"], new["n"]) == (old["model"], old["n"])
-        assert float(new["mae"]) == pytest.approx(float(old["mae"]), rel=1e-6)
+        assert [float(new[m]) for m in metrics] == pytest.approx([float(old[m]) for m in metrics], rel=1e-5)
+
+
+def test_the_least_skill_is_asked_of_the_first_metric(cli: Cli, model: Path) -> None:
+    command = ["evaluate", model, "data.csv", "--backtest", "bt.csv", "--metric", "rmse,mae", "--json", "--min-skill"]
+    (verdict,) = json.loads(cli(*command, -9).out)["verdicts"]
+    assert verdict["metric"] == "rmse" and "RMSE" in verdict["sentence"]
+    assert cli(*command, verdict["skill"] - 1e-6).code == 0
+    done = cli(*command, verdict["skill"] + 1e-6)
+    assert done.code == 1
+    assert f"power: the skill over {verdict['best']} in RMSE is {verdict['skill']:.3f}, less than" in done.err
+    told = cli("evaluate", "--forecast", "bt.csv", "--actual", "data.csv", "--metric", "rmse", "--min-skill", 1)
+    assert told.code == 1 and f" in RMSE is {verdict['skill']:.3f}, less than 1" in told.err
 
 
 def test_forecast_files_that_do_not_fit_are_refused(cli: Cli, csv: Csv, model: Path) -> None:
@@ -257,11 +305,27 @@ def test_forecast_files_that_do_not_fit_are_refused(cli: Cli, csv: Csv, model: P
     files = ["--forecast", "data.csv", "--actual", "data.csv"]
     cli("evaluate", *files).refused(3, "no column that ends in _forecast", "timestamp, power, wind")
     cli("evaluate", model, *files).refused(2, "MODEL cannot go with --forecast")
-    idle = ["--backtest", "bt.csv", "--n-windows", 3, "--rated", 5]
-    cli("evaluate", *files, *idle).refused(2, "--n-windows and --backtest and --rated cannot go with --forecast")
+    idle = ["--backtest", "bt.csv", "--missing", "zero", "--n-windows", 3, "--floor", 0]
+    cli("evaluate", *files, *idle).refused(
+        2, "--n-windows and --backtest and --missing and --floor cannot go with --forecast"
+    )
     cli("evaluate", model, "data.csv", "-t", "power").refused(2, "--target cannot go with a MODEL")
+    cli("evaluate", model, "data.csv", "--season-length", 24).refused(2, "--season-length cannot go with a MODEL")
     csv({"timestamp": stamps(3), "load_forecast": [1, 2, 3]}, "load.csv")
     cli("evaluate", "--forecast", "load.csv", "--actual", "data.csv").refused(3, "data.csv: there is no column 'load'")
+
+
+def test_season_and_rated_value_of_a_forecast_file_may_be_said(cli: Cli, csv: Csv, model: Path) -> None:
+    Path("made.csv").write_text(cli("predict", model, "data.csv", "--at", stamps(200)[159]).out)
+
+    def scores(*words: Any) -> dict[str, dict[str, float]]:
+        metrics = ("--metric", "mae,rmse,nrmse")
+        rows = cli("evaluate", "--forecast", "made.csv", "--actual", "data.csv", *metrics, *words).rows()
+        return {row["model"]: {name: float(row[name]) for name in ("mae", "rmse", "nrmse")} for row in rows}
+
+    forecast = scores("--rated", 50)["forecast"]
+    assert forecast["nrmse"] == pytest.approx(forecast["rmse"] / 50)
+    assert scores("--season-length", 1)["seasonal_naive"] == scores()["naive"] != scores()["seasonal_naive"]
 
 
 def test_a_column_of_a_forecast_file_may_be_chosen(cli: Cli, csv: Csv) -> None:

@@ -38,6 +38,12 @@ def test_info_as_json_holds_the_whole_document(cli: Cli, csv: Csv, trained: Trai
     assert (facts["schema"], facts["model"], facts["document"]["format"]) == (1, "linear", artifact.FORMAT)
 
 
+def test_steps_are_counted_without_the_start(cli: Cli, csv: Csv, trained: Train) -> None:
+    sgd = ("--set", "trainer.steps=2", "--set", "trainer.optimizer=sgd", "--set", "trainer.learning_rate=1")
+    model = trained(csv(), "-m", "tdnn", "-L", 2, "-H", 2, *sgd)
+    assert json.loads(cli("info", model, "--json").out)["valid_loss"].endswith(" at step 0 of 2")
+
+
 def test_verify_replays_the_stored_window(cli: Cli, csv: Csv, trained: Train) -> None:
     done = cli("info", trained(csv()), "--verify", "--json")
     assert done.code == 0

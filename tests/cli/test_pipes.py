@@ -59,3 +59,42 @@ def test_demo_feeds_train(model: Path) -> None:
     done = shell("tsforecast demo solar --rows 400 | tsforecast train -t ghi -m linear -H 6 -L 24 -o solar -q")
     assert (done.code, done.out, done.err) == (0, "", "")
     assert Path("solar").exists()
+
+
+# -------------------------------------------------------------------------------------------- streams that are closed
+
+
+def test_a_closed_stdin_is_not_missed_where_files_are_named(csv: Csv, model: Path) -> None:
+    assert shell("tsforecast predict m.safetensors data.csv <&-") == shell("tsforecast predict m.safetensors data.csv")
+    assert shell("tsforecast train data.csv -t power -m linear -o new -q <&- >&-").code == 0
+    shell("tsforecast predict m.safetensors <&-").refused(2, "no data", "pipe one in")
+    shell("tsforecast predict m.safetensors - <&-").refused(2, "'-' means standard input, and there is none")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "predict m.safetensors data.csv",
+        "evaluate m.safetensors data.csv",
+        "evaluate m.safetensors data.csv --json",
+        "compare data.csv -t power --models linear -H 6 -L 24 -o best",
+        "compare data.csv -t power --models linear -H 6 -L 24 -o best --json",
+        "tune data.csv -t power -m linear -o best",
+        "train data.csv -t power -m linear --print-config",
+        "info m.safetensors",
+        "models",
+        "models --json",
+        "demo stock --rows 9",
+    ],
+)
+def test_a_closed_stdout_is_an_error_and_no_bug(model: Path, command: str) -> None:
+    shell(f"tsforecast {command} >&-").refused(2, "there is no standard output", "leave >&- away")
+    assert not Path("best").exists()  # it was said before the work
+
+
+def test_a_closed_stderr_is_silence(model: Path) -> None:
+    words = "predict m.safetensors data.csv -H 15"  # a horizon that is spoken of
+    loud, silent = shell(f"tsforecast {words}"), shell(f"tsforecast {words} 2>&-")
+    assert loud.err != ""
+    assert (silent.code, silent.out, silent.err) == (0, loud.out, "")
+    shell("tsforecast predict none data.csv 2>&-").refused(4)

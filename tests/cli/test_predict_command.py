@@ -205,7 +205,10 @@ def test_new_series_can_be_forecast_and_short_ones_are_named(cli: Cli, csv: Csv,
     model = trained(csv(sites({"b": 200, "a": 150})), "--series-id", "site", "--static", "kind")
     assert len(cli("predict", model, csv(sites({"new": 60}), "new.csv")).rows()) == 6
     done = cli("predict", model, csv(sites({"new": 60, "short": 10, "shorter": 5}), "short.csv"))
-    done.refused(3, "series 'short': 10 rows of history", "and 1 more series", "leave the series out")
+    assert {row["site"] for row in done.rows()} == {"new"}
+    assert "2 series have too few rows of history (short: 10, shorter: 5)" in done.err
+    alone = cli("predict", model, csv(sites({"short": 10, "shorter": 5}), "shorter.csv"))
+    alone.refused(3, "series 'short': 10 rows of history", "and 1 more series", "give more history")
 
 
 # ------------------------------------------------------------------------------------------------------- covariates
@@ -259,7 +262,8 @@ def test_no_model_needs_more_than_numpy_and_pyarrow_to_predict(csv: Csv, cli: Cl
     heavy = ("torch", "pandas", "scipy", "matplotlib", "sklearn", "deap", "rich")
     data, words = csv(hours(80)), []
     for model in MODELS:
-        options = FAST[2:] if hasattr(MODELS.get(model).Config, "hidden") else ()
+        hidden = getattr(MODELS.get(model).Config, "hidden", None)
+        options = () if hidden is None else FAST[2:] if hidden else ("--set", "model.channels=4", *FAST[2:4])
         assert cli("train", data, "-t", "power", "-m", model, "-H", 3, "-L", 12, *options, "-o", model).code == 0
         words.append(["predict", model, str(data)])
     program = f"import sys\nfrom tsforecast.cli.app import run\nfor words in {words!r}:\n    assert run(words) == 0\n"
@@ -269,3 +273,15 @@ def test_no_model_needs_more_than_numpy_and_pyarrow_to_predict(csv: Csv, cli: Cl
     )
     assert done.stderr.decode().strip() == "[]"
     assert done.stdout.decode().count("timestamp,power_forecast") == len(list(MODELS))
+
+
+def test_a_horizon_of_nothing_is_refused(cli: Cli, csv: Csv, trained: Train) -> None:
+    model = trained(csv())
+    for command in ("predict", "evaluate"):
+        cli(command, model, "data.csv", "-H", 0).refused(2, "--horizon")
+    cli("train", "data.csv", "-t", "power", "-H", 0, "-o", "m").refused(2, "horizon: 0 is too small")
+
+
+def test_a_time_that_no_row_reaches_is_refused(cli: Cli, csv: Csv, trained: Train) -> None:
+    model = trained(csv())
+    cli("predict", model, "data.csv", "--at", "2025").refused(3, "beyond the data", "2024-01-09 07:00")

@@ -11,13 +11,15 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from shell import FAST, ROOT, Cli, Csv
 
-from tsforecast.cli.progress import SPARKS, board, sparkline
+from tsforecast.cli.progress import SPARKS, Board, board, sparkline
 from tsforecast.cli.report import Reporter
+from tsforecast.trainers.base import Progress
 
 # Many short steps: long enough to be drawn.
 LONGER = ("--set", "trainer.steps=60", "--set", "trainer.epoch_size=256", "--set", "model.hidden=4", "--patience", 60)
@@ -121,3 +123,40 @@ def test_a_sparkline_falls_with_the_loss() -> None:
     assert sparkline([float("inf"), 2.0, -1.0]) == "█▁"
     assert sparkline([1.0]) == ""
     assert len(sparkline([1 / step for step in range(1, 1000)])) == 16
+    assert len(sparkline([float("inf"), *(1 / step for step in range(1, 1000))])) == 15
+
+
+def test_a_sparkline_costs_the_same_after_any_number_of_steps() -> None:
+    class Counted(list[float]):
+        read = 0
+
+        def __getitem__(self, place: Any) -> Any:
+            self.read += 1
+            return super().__getitem__(place)
+
+        def __iter__(self) -> Iterator[float]:
+            raise AssertionError("the whole list was read")
+
+    losses = Counted(1 / step for step in range(1, 10_000))
+    assert len(sparkline(losses)) == losses.read == 16
+
+
+def test_the_best_loss_so_far_is_told() -> None:
+    told = []
+
+    class Bars(SimpleNamespace):
+        def add_task(self, *_: Any, **__: Any) -> int:
+            return 0
+
+        def update(self, _: int, *, text: str, **__: Any) -> None:
+            told.append(text.split("  ")[2])
+
+    bars: Any = Bars(console=SimpleNamespace(encoding="ascii"))
+    task: Any = SimpleNamespace(
+        naive_loss=lambda: 0.0, steps=None, forecaster=SimpleNamespace(options=SimpleNamespace(time_budget=""))
+    )
+    shown = Board(Reporter(), bars)
+    follow = shown.training(shown.line("training"), task)
+    for number, loss in enumerate((3.0, float("inf"), 2.0, 2.5), start=1):
+        follow(Progress(number, loss, loss, is_best=False, seconds=0.0))
+    assert told == ["best 3", "best 3", "best 2", "best 2"]

@@ -7,12 +7,15 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from shell import FAST, Cli, Csv, Result, csv_text, hours, stamps, start, wave
 
-from tsforecast import artifact
+from tsforecast import artifact, fitting, preparation
+from tsforecast.cli.train import _interruption
 
 SIZES = ("-H", 6, "-L", 24)
 
@@ -187,6 +190,55 @@ def test_ctrl_c_keeps_the_best_model_and_resume_ends_as_an_unbroken_run(cli: Cli
     assert steps_of("m") == steps_of("whole") == 40
     for name, value in weights("whole").items():
         np.testing.assert_array_equal(weights("m")[name], value)
+
+
+def test_the_step_of_an_interruption_is_that_of_the_trainer(tmp_path: Path) -> None:
+    """Where the start is the best so far, it is told as step 0 before the others."""
+
+    def told(*steps: int) -> str:
+        history = [{"step": float(step), "valid_loss": 1.0} for step in steps]
+        outcome: Any = SimpleNamespace(forecaster=SimpleNamespace(history=history))
+        return _interruption(tmp_path / "m", outcome).message
+
+    assert told(0, 1, 2).startswith("interrupted after step 2: the best so far is in")
+    assert told(1, 2, 3).startswith("interrupted after step 3")
+    assert told() == "interrupted before the first step ended: nothing was saved"
+
+
+@pytest.mark.parametrize("during", [preparation, fitting], ids=lambda module: module.__name__)
+def test_ctrl_c_before_the_first_step_says_that_nothing_was_saved(
+    during: Any, cli: Cli, csv: Csv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While data are read and options are chosen, and while the start is judged."""
+    name = {preparation: "choose_shape", fitting: "_Run"}[during]
+    monkeypatch.setattr(during, name, ctrl_c)
+    done = cli("train", csv(), "-t", "power", "-m", "gru", *SIZES, "-o", "m")
+    assert (done.code, done.out) == (130, "")
+    assert "interrupted before the first step ended: nothing was saved" in done.err
+    assert os.listdir() == ["data.csv"]
+
+
+def test_ctrl_c_after_the_last_step_says_where_the_steps_are(
+    cli: Cli, csv: Csv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["train", csv(), "-t", "power", "-m", "gru", "--set", "trainer.steps=1", *SIZES, "-o", "m"]
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "measure_margins", ctrl_c)
+        done = cli(*command)
+    assert done.code == 130
+    assert "interrupted: what is done is in m.resume\n  continue with the same command and --resume" in done.err
+    assert sorted(os.listdir()) == ["data.csv", "m.resume"]
+    with monkeypatch.context() as patch:
+        patch.setattr(preparation, "version_of", lambda _: "0.0.1")  # whose trainers may have kept something else
+        cli(*command, "--resume").refused(
+            2, "m.resume belongs to a run with other data or options, or of another version"
+        )
+    assert cli(*command, "--resume").code == 0
+    assert sorted(os.listdir()) == ["data.csv", "m"]
+
+
+def ctrl_c(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_time_budget_ends_training_early(cli: Cli, csv: Csv) -> None:

@@ -104,6 +104,19 @@ def test_one_objective_and_json(cli: Cli, csv: Csv) -> None:
     assert set(found["best"]["settings"]) == {"lags", "scaler", "normalize", "past.wind"}
 
 
+def test_json_is_one_thing_by_either_name(cli: Cli, csv: Csv) -> None:
+    csv()
+    words = ("tune", "data.csv", *LINEAR, "--objective", "loss,parameters")
+    flag, format = (json.loads(cli(*words, *kind).out) for kind in (["--json"], ["--format", "json"]))
+    for found in (flag, format):
+        for entry in (found["best"], *found["front"]):
+            del entry["seconds"]  # no two trainings take as long
+    assert flag == format
+    spaces = [cli(*words, "--print-space", *kind).out for kind in (["--json"], ["--format", "json"])]
+    assert spaces[0] == spaces[1]
+    assert {"setting": "lags", "of": None, "values": "6|12|24"} in json.loads(spaces[0])
+
+
 def test_the_space_can_be_looked_at(cli: Cli, csv: Csv) -> None:
     rows = {row["setting"]: row for row in table(cli("tune", csv(), *SMALL, "-m", "gru", "--print-space"))}
     assert rows["lags"]["values"] == "6|12|24"
@@ -146,7 +159,7 @@ def test_files_are_not_overwritten_without_force(cli: Cli, csv: Csv) -> None:
         (("--search", "valid=0.1,0.3"), 2, ["losses could no longer be compared", "--valid"]),
         (("--search", "lags=500"), 3, ["no complete validation window of 500 lags", "shorter lags"]),
         (("--past", "wnd"), 3, ["no column 'wnd'", "'wind'"]),
-        (("--trial-budget", "soon"), 2, ["trial_budget: 'soon' is not a duration"]),
+        (("--trial-budget", "soon"), 2, ["--trial-budget: 'soon' is not a duration"]),
         (
             ("-m", "gru", "--search", "model.segment=30", "-L", 6),
             5,

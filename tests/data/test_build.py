@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -312,3 +313,34 @@ def test_circular_auto_takes_the_covariates_that_are_directions_by_name() -> Non
     )
     columns = ColumnOptions(target=("y",), past=names, circular=("auto",))
     assert Schema.of(columns, ReadOptions()).circular == names[:5]
+
+
+@pytest.mark.parametrize(("freq", "apart"), [("h", "a month"), ("D", "a month")])
+def test_a_frequency_much_finer_than_the_rows_is_refused(freq: str, apart: str) -> None:
+    months = "t,y\n" + "".join(f"2020-{month:02d},1\n" for month in range(1, 13))
+    said = f"--freq says steps of {freq}, and no two rows are less than {apart} apart; leave --freq away"
+    with pytest.raises(DataError, match=said):
+        make(months, freq=freq)
+
+
+def test_a_frequency_a_little_finer_than_the_rows_is_a_record_with_holes() -> None:
+    frame, _, _ = make(hourly([1, 2, 3, 4, 5], [0, 2, 4, 6, 8]), freq="h")
+    assert frame.freq.alias == "h"
+    assert frame.breaks.all()
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (
+            "T,y",
+            "model needs the time column 't'; <stdin> has T, y; did you mean 'T'? call it 't' in the data, or give",
+        ),
+        ("t,Y", "model needs column 'y'; <stdin> has t, Y; did you mean 'Y'? call it 'y' in the data"),
+        ("t,else", "model needs column 'y'; <stdin> has t, else; rename the column of the data"),
+    ],
+)
+def test_a_column_that_a_model_needs_is_looked_for_among_those_found(header: str, said: str) -> None:
+    fitted = make(hourly([1, 2, 3]))[1]
+    with pytest.raises(DataError, match=re.escape(said)):
+        make(hourly([1, 2, 3]).replace("t,y", header), fitted)

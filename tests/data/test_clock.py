@@ -214,7 +214,7 @@ def test_a_time_between_two_rows_means_the_row_before() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sampling": "0s"}, "sampling: '0s' is not a duration; write 60s"),
+        ({"sampling": "0s"}, "sampling: '0s' is not a duration; write 4s"),
         ({"sampling": "-4s"}, "sampling: '-4s' is not a duration"),
         ({"sampling": "4 furlongs"}, "sampling: '4 furlongs' is not a duration"),
         ({"sampling": "4s", "time": "t"}, "--sampling 4s and --time t exclude each other; leave --time away"),
@@ -286,3 +286,9 @@ def test_instants_are_exact(moment: datetime) -> None:
     _, time = find(column(texts))
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert time[0] == (moment.replace(tzinfo=UTC) - epoch) // timedelta(microseconds=1)
+
+
+def test_a_column_named_as_time_that_is_none_is_shown_as_it_is_written() -> None:
+    for cells, line, text in ((("112", "118"), 2, "112"), (("", "1.50"), 3, "1.50")):
+        with pytest.raises(DataError, match=f"<stdin>:{line}: column 'x': '{text}' is not a time; name the column"):
+            find("when,x\n" + "".join(f"2020-0{i},{cell}\n" for i, cell in enumerate(cells, 1)), time="x")

@@ -120,3 +120,25 @@ def test_names() -> None:
 )
 def test_seasons(alias: str, seasons: tuple[int, ...]) -> None:
     assert Freq.parse(alias).seasons() == seasons
+
+
+@pytest.mark.parametrize(
+    ("alias", "words"),
+    [
+        ("MS", "a month"),
+        ("QE", "3 months"),
+        ("2YS", "2 years"),
+        ("W", "a week"),
+        ("D", "a day"),
+        ("h", "an hour"),
+        ("15min", "15 minutes"),
+        ("36h", "36 hours"),
+        ("ms", "a millisecond"),
+        ("us", "a microsecond"),
+        ("B", "a business day"),
+        ("trading", "a trading day"),
+        ("step", "a step"),
+    ],
+)
+def test_a_step_in_words(alias: str, words: str) -> None:
+    assert Freq.parse(alias).spacing == words

@@ -225,3 +225,12 @@ def test_keys_keep_their_zeros() -> None:
 def test_what_is_numeric() -> None:
     table = load('a,wd,empty,dirty\n1,N,,1\n2,NW,,"1,234.5"\n3,N,,x\n')
     assert [table.is_numeric(name) for name in table.columns] == [True, False, True, True]
+
+
+def test_a_file_that_is_not_there_may_have_another_name(tmp_path: Path) -> None:
+    (tmp_path / "readings.csv").write_text(PLAIN)
+    with pytest.raises(DataError, match=r"no such file; did you mean '.*readings\.csv'"):
+        read([tmp_path / "reading.csv"], ReadOptions())
+    for name, hint in (("other.csv", "check the path"), ("reading.txt", "check the path"), ("a/b.csv", "no folder")):
+        with pytest.raises(DataError, match=f"no such file; .*{hint}"):
+            read([tmp_path / name], ReadOptions())

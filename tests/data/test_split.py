@@ -90,3 +90,11 @@ def test_a_scaler_of_train_never_sees_the_rest(make_frame, lengths, kind):
     mine, theirs = (Scaler.fit(values[cut.train_rows], kind) for values in (frame.values, other))
     np.testing.assert_array_equal(mine.center, theirs.center)
     np.testing.assert_array_equal(mine.spread, theirs.spread)
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_a_date_after_the_last_row_keeps_nothing_out_and_is_refused(part, make_frame):
+    sizes = {"valid": "0.2", "test": "0"}
+    with pytest.raises(UsageError, match=f"--{part} @20: the last row is at"):
+        split(make_frame([20, 10]), **(sizes | {part: "@20"}), parse=hours)
+    assert split(make_frame([20, 10]), **(sizes | {part: "@19"}), parse=hours).train_rows.any()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsforecast.metrics.base import Metric, central, pairs
+from tsforecast.metrics.base import Metric, central, pairs, settled
 from tsforecast.metrics.direction import wilson_interval
 from tsforecast.registry import METRICS
 
@@ -169,6 +169,22 @@ def test_bias_is_positive_when_the_forecast_is_too_high():
 def test_r2_survives_a_large_level():
     noise = np.random.default_rng(0).normal(size=1000)
     assert METRICS.get("r2")().score(pairs(1e9 + noise, 1e9 + 0.9 * noise)) == pytest.approx(0.99, abs=1e-3)
+
+
+def test_what_float32_leaves_over_is_no_direction():
+    """The close of 2020-05-07 and its forecast by the last value, which went through a float32 logarithm."""
+    direction, price = METRICS.get("directional_accuracy")(), 2874.560059
+    assert direction.score(pairs([price + 9], [2874.5608], last=price)) == 0
+    assert direction.count(pairs([2874.5608], [price + 9], last=price)) == 0
+    assert direction.score(pairs([price + 9], [price + 0.01], last=price)) == 1  # a tick is a move
+    assert direction.score(pairs([5.0], [1e-5], last=0.0, scale_abs=100.0)) == 0  # scaled with a spread of that size
+    assert direction.score(pairs([5.0], [1e-5], last=0.0, scale_abs=0.1)) == 1
+
+
+def test_settled_takes_the_reference_only_where_rounding_tells_it_apart():
+    values = np.array([1000.0005, 1000.01, np.nan, np.inf, 5.0])
+    reference = np.array([1000.0, 1000.0, 1000.0, np.inf, np.nan])
+    np.testing.assert_array_equal(settled(values, reference, np.array(np.nan)), [1000, 1000.01, np.nan, np.inf, 5])
 
 
 @pytest.mark.parametrize(

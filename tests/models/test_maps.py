@@ -63,28 +63,29 @@ def test_mlp_is_two_matrix_products(network, random_params, random_inputs):
         np.testing.assert_allclose(net.apply(NumpyOps(), params, inputs)[:, :, target, 0], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("period", [1, 4, 6, 7])
-def test_sparse_is_a_loop_over_the_steps_of_the_season(period, network, random_params, random_inputs):
+@pytest.mark.parametrize("season", [1, 4, 6, 7])
+def test_sparse_is_a_loop_over_the_steps_of_the_season(season, network, random_params, random_inputs):
     """Also where neither the lags nor the horizon are whole seasons."""
-    net = network("tdnn", SIZES, {"form": "sparse", "period": period})
+    net = network("tdnn", replace(SIZES, season_length=season), {"form": "sparse"})
     params, inputs = random_params(net), random_inputs(SIZES)
     out = net.apply(NumpyOps(), params, inputs)
-    seasons = SIZES.lags // period
-    x = inputs.past_target[:, SIZES.lags - seasons * period :].astype(float)
-    half = period // 2
+    seasons = SIZES.lags // season
+    x = inputs.past_target[:, SIZES.lags - seasons * season :].astype(float)
+    half = season // 2
     padded = np.pad(x, ((0, 0), (half, half), (0, 0)))
     for b, h, t in np.ndindex(out.shape[:3]):
-        expected = float(params["map.bias"][h // period])
+        expected = float(params["map.bias"][h // season])
         for n in range(seasons):
-            step = n * period + h % period
+            step = n * season + h % season
             near = padded[b, step : step + 2 * half + 1, t]
-            expected += params["map.weight"][n, h // period] * (x[b, step, t] + near @ params["map.gather"])
+            expected += params["map.weight"][n, h // season] * (x[b, step, t] + near @ params["map.gather"])
         assert out[b, h, t, 0] == pytest.approx(expected, abs=1e-4)
 
 
-def test_sparse_needs_a_period_within_the_window(network):
-    with pytest.raises(UsageError, match="whole periods of 6 steps, the window has 5"):
+def test_sparse_needs_a_season_within_the_window(network):
+    with pytest.raises(UsageError, match="whole seasons of 6 steps, the window has 5") as caught:
         network("tdnn", Dims(lags=5, horizon=2, season_length=6), {"form": "sparse"})
+    assert caught.value.hint == "use --lags 6 or more, or a smaller --season-length"
 
 
 @pytest.mark.parametrize(("lags", "length", "patches"), [(30, 16, 3), (32, 16, 4), (720, 16, 90), (7, 6, 2), (1, 2, 1)])

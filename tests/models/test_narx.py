@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from tsforecast.config import make, parse_delays, write_delays
+from tsforecast.config import make
 from tsforecast.data.window import Tables
 from tsforecast.errors import UsageError
+from tsforecast.lag_sets import parse_delays
 from tsforecast.models.base import Dims
 from tsforecast.models.narx import SPAN
 from tsforecast.models.normalize import roll_out
@@ -20,49 +21,6 @@ from tsforecast.ops.torch_ops import TorchOps
 from tsforecast.trainers.backprop import Backprop, BackpropConfig
 
 DIMS = Dims(lags=9, horizon=6, targets=2, past=1, future=2, static=1, lag_set=(1, 2, 5, 9))
-
-
-@pytest.mark.parametrize(
-    ("text", "delays"),
-    [
-        ("3", (1, 2, 3)),
-        (" 2 ", (1, 2)),
-        ("1:3,7", (1, 2, 3, 7)),
-        ("7,1:3,2", (1, 2, 3, 7)),
-        ("0", (0,)),
-        ("0:2", (0, 1, 2)),
-        ("24,", None),
-        ("", None),
-        ("3:1", None),
-        ("-1", None),
-        ("-2:2", None),
-        ("1.5", None),
-        ("1;3", None),
-        ("²", None),
-    ],
-)
-def test_parse_delays(text, delays):
-    if delays is None:
-        with pytest.raises(UsageError, match="not a set of delays"):
-            parse_delays(text)
-    else:
-        assert parse_delays(text) == delays
-
-
-@pytest.mark.parametrize(
-    ("delays", "text"),
-    [
-        ((1, 2, 3), "1:3"),
-        ((1, 2, 4, 7, 8, 9), "1:2,4,7:9"),
-        ((5,), "5:5"),
-        ((0,), "0:0"),
-        ((0, 2), "0,2"),
-        ((3, 4), "3:4"),
-    ],
-)
-def test_delays_are_written_as_they_are_read(delays, text):
-    assert write_delays(delays) == text
-    assert parse_delays(text) == delays
 
 
 SQUASH = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
@@ -319,7 +277,8 @@ def test_no_hidden_layer_is_linear(network, random_params, random_inputs):
         ({"input_lags": "0:2"}, Dims(lags=4, horizon=2, past=1), "not known at the step that is forecast", "--future"),
         ({"feedback": "target", "loop": "closed"}, DIMS, "feedback=target never does", "model.loop=open"),
         ({"feedback": "target", "loop": "mixed"}, DIMS, "loop=mixed feeds outputs back", "model.feedback=output"),
-        ({"loop_steps": 3}, DIMS, "loop_steps=3 is for a loop", "model.loop=closed"),
+        ({"loop_steps": 3}, DIMS, "model.loop_steps=3 has no effect with model.loop=open", "model.loop=closed"),
+        ({"error_lags": "1:3"}, DIMS, "error_lags=1:3 has no effect with model.feedback=output", "feedback=error"),
         (
             {"feedback": "error"},
             DIMS,

@@ -47,7 +47,7 @@ VARIANTS |= {
     "linear": {"tdnn": {"form": "linear"}},
     "mlp": {"tdnn": {"form": "mlp", "hidden": 7, "channels": 4}},
     "sparse": {"tdnn": {"form": "sparse"}},
-    "sparse_mlp": {"tdnn": {"form": "sparse", "hidden": 5, "period": 3, "activation": "tanh"}},
+    "sparse_mlp": {"tdnn": {"form": "sparse", "hidden": 5, "activation": "tanh"}},
     "patch": {"tdnn": {"form": "patch", "hidden": 6}},
     "dlinear": {"tdnn": {"form": "linear", "trend": "average"}},
     "xpatch": {"tdnn": {"form": "patch", "trend": "exponential"}},

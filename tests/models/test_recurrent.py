@@ -10,6 +10,7 @@ from tsforecast.errors import UsageError
 from tsforecast.models.base import Dims
 from tsforecast.ops.base import CELLS
 from tsforecast.ops.numpy_ops import NumpyOps
+from tsforecast.ops.torch_ops import TorchOps
 
 DIMS = Dims(lags=11, horizon=4, targets=2, past=1, future=1, static=1)
 LAYERS = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
@@ -171,3 +172,20 @@ def test_segments_are_one_more_step_of_the_same_layer_each(cell, network, random
             out.append(state @ params["head.state"] + params["head.bias"])
     expected = np.concatenate(out, 1)[:, :7, None, None]
     np.testing.assert_allclose(net.apply(NumpyOps(), params, inputs), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("decoder", ["direct", "segments", "recursive"])
+def test_dropout_acts_before_the_output_of_every_decoder(decoder, network, random_params, random_inputs, to_torch):
+    """With one layer there is no other place for it."""
+    nets = [network("gru", DIMS, {"hidden": 6, "decoder": decoder, "dropout": rate}) for rate in (0.0, 0.5)]
+    params, inputs = random_params(nets[0]), to_torch(random_inputs(DIMS))
+    tensors = {k: torch.tensor(v) for k, v in params.items()}
+
+    def trained(net):
+        return net.apply(TorchOps(training=True, generator=torch.Generator().manual_seed(0)), tensors, inputs)
+
+    plain, dropped = map(trained, nets)
+    assert not torch.isclose(plain, dropped, atol=1e-4).flatten(1).all(1).any()
+    np.testing.assert_array_equal(
+        nets[1].apply(TorchOps(), tensors, inputs), nets[0].apply(TorchOps(), tensors, inputs)
+    )

@@ -130,6 +130,19 @@ def test_dropout_keeps_the_mean_and_its_own_randomness():
 
 
 @pytest.mark.parametrize("cell", GATES)
+def test_a_fused_kernel_that_is_differentiated_knows_it(cell, monkeypatch):
+    """cuDNN gives a gradient of what it has run in training mode only, and not every trainer trains with dropout."""
+    name, told = "rnn_tanh" if cell == "rnn" else cell, []
+    kernel = getattr(torch, name)
+    monkeypatch.setattr(torch, name, lambda *given: told.append(given[6]) or kernel(*given))
+    given = cell, torch.tensor(draw(BATCH, STEPS, WIDTH)), torch_all(state_of(cell)), torch_all(weights(cell))
+    TorchOps().recurrence(*given)
+    with torch.inference_mode():
+        TorchOps(training=True).recurrence(*given)
+    assert told == [True, False]
+
+
+@pytest.mark.parametrize("cell", GATES)
 def test_truncation_changes_the_gradient_and_not_the_output(cell):
     w, state = torch_all(weights(cell)), torch_all(state_of(cell))
 

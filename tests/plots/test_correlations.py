@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from tsforecast.diagnosis import Diagnosis, diagnose
+from tsforecast.forecasts import Forecasts
 from tsforecast.plots.correlations import draw
-from tsforecast.scores import Forecasts
 
 RNG = np.random.default_rng(0)
 U = RNG.normal(size=(300, 9))
@@ -62,9 +64,11 @@ def test_of_many_inputs_those_with_most_to_say_are_drawn() -> None:
 @pytest.mark.parametrize(
     ("diagnosis", "texts"),
     [
-        (None, ["the residuals were not diagnosed"]),
+        (None, ["too few residuals"]),
         (diagnose(E[:3]), ["too few residuals"]),
         (diagnose(E, np.ones((300, 1)), ["u"]), ["residuals or input do not vary"]),
+        (diagnose(E, series=np.arange(300)), ["one residual per series: too few"]),
+        (diagnose(np.where(np.arange(300) % 50, np.nan, E), lags=4), ["no two values lie within the lags"]),
     ],
 )
 def test_what_cannot_be_drawn_is_said(diagnosis: Diagnosis | None, texts: list[str]) -> None:
@@ -72,3 +76,16 @@ def test_what_cannot_be_drawn_is_said(diagnosis: Diagnosis | None, texts: list[s
     assert [text.get_text() for ax in figure.axes for text in ax.texts] == texts
     assert figure.get_suptitle().startswith("level: ")
     figure.draw_without_rendering()
+
+
+def test_without_a_diagnosis_the_first_steps_are_taken_fold_by_fold() -> None:
+    f = made(None)
+    folds = np.arange(100)
+    values = E[:100, None]
+    of_file = replace(
+        f, series=0 * folds, cutoff=folds, time=folds[:, None] + 1, actual=values, forecast=0 * values, last=E[:100]
+    )
+    (ax,) = draw(of_file).axes
+    found = diagnose(E[:100]).autocorrelation
+    assert ax.get_title().startswith(f"autocorrelation: {found.outside} of 25 lags outside")
+    assert ax.get_xlabel() == "lag (folds)"

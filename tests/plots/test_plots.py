@@ -1,5 +1,6 @@
 """Every registered plot draws what it is given, and says so when there is nothing to draw."""
 
+import os
 from dataclasses import replace
 from statistics import NormalDist
 
@@ -10,11 +11,13 @@ from matplotlib.figure import Figure
 
 from tsforecast.diagnosis import diagnose
 from tsforecast.errors import UsageError
+from tsforecast.forecasts import Forecasts, Record
+from tsforecast.plots import style
 from tsforecast.plots.save import save
 from tsforecast.registry import PLOTS
-from tsforecast.scores import Forecasts
 
 HOUR = 3_600_000_000
+START = 1_700_000_000_000_000
 HISTORY = [
     {"step": 1, "train_loss": 1.0, "valid_loss": float("inf"), "is_best": True},
     {"step": 2, "train_loss": 0.5, "valid_loss": 0.7, "is_best": True},
@@ -29,7 +32,10 @@ def make(folds=120, horizon=6, names=("",), clock=True, stride=1, daylight=False
     actual = 5 + 4 * np.sin(time / 24 * 2 * np.pi) + rng.normal(0, 0.5, time.shape)
     actual[rng.random(time.shape) < 0.05] = np.nan
     last = 5 + 4 * np.sin(cutoff / 24 * 2 * np.pi)
-    unit, start = (HOUR, 1_700_000_000_000_000) if clock else (1, 0)
+    unit, start = (HOUR, START) if clock else (1, 0)
+    every = np.arange(-48, folds * stride + horizon)
+    known = np.tile(5 + 4 * np.sin(every / 24 * 2 * np.pi), len(names))
+    bounds = np.arange(len(names) + 1) * len(every)
     return Forecasts(
         target="power",
         unit_time="h" if clock else "step",
@@ -49,6 +55,7 @@ def make(folds=120, horizon=6, names=("",), clock=True, stride=1, daylight=False
         season_length=24,
         scale=np.full((len(names), 2), np.nan),
         daylight=rng.random(time.shape) < 0.5 if daylight else None,
+        record=Record(start + np.tile(every, len(names)) * unit, known, bounds),
     )
 
 
@@ -88,6 +95,12 @@ def test_training_without_history_says_so():
     assert [text.get_text() for text in ax.texts] == ["nothing was trained step by step"]
 
 
+def test_one_step_of_training_is_no_curve():
+    (ax,) = PLOTS.get("training")(make(), HISTORY[1:2]).axes
+    assert [text.get_text() for text in ax.texts] == ["trained in one step: train loss 0.5, valid loss 0.7"]
+    assert not ax.lines
+
+
 def test_training_marks_the_step_that_was_kept():
     (ax,) = PLOTS.get("training")(make(), HISTORY).axes
     assert "kept: step 2" in [line.get_label() for line in ax.lines]
@@ -98,6 +111,20 @@ def test_horizon_draws_the_error_of_every_step():
     (ax,) = PLOTS.get("horizon")(f).axes
     (line,) = [line for line in ax.lines if line.get_label() == "forecast"]
     assert np.allclose(line.get_ydata(), np.nanmean(np.abs(f.forecast - f.actual), axis=0))
+
+
+def test_the_errors_of_unlike_series_are_drawn_in_their_own_units():
+    size = np.array([1.0, 1e4])
+    f = make(names=("a", "b"))
+    scale = np.stack([size, size**2], axis=1)
+    each = size[f.series][:, None]
+    unlike = replace(f, actual=f.actual * each, forecast=f.forecast * each, last=f.last * each[:, 0], scale=scale)
+    unlike = replace(unlike, baselines={name: v * each for name, v in f.baselines.items()}, unlike=True)
+    for name, where in (("horizon", "ylabel"), ("residuals", "xlabel"), ("scatter", "xlabel")):
+        ax, plain = (PLOTS.get(name)(made).axes[0] for made in (unlike, f))
+        label = getattr(ax, f"get_{where}")()
+        assert label == getattr(plain, f"get_{where}")() + " in each series' own unit"
+        np.testing.assert_allclose(ax.dataLim.get_points(), plain.dataLim.get_points())
 
 
 def test_horizon_draws_both_loops():
@@ -115,25 +142,48 @@ def test_a_fold_alone_is_drawn_over_its_residuals():
     assert all("residuals" not in ax.get_title() for ax in PLOTS.get("forecasts")(make(folds=2)).axes)
 
 
-def test_residuals_draws_the_autocorrelation_of_the_diagnosis_or_else_that_of_the_folds():
-    f = make(folds=1)
-    _, alone = PLOTS.get("residuals")(f).axes
-    assert [text.get_text() for text in alone.texts] == ["too few residuals"]
-    found = diagnose(np.random.default_rng(0).normal(size=100))
-    _, ax = PLOTS.get("residuals")(replace(f, diagnosis=found)).axes
-    assert ax.get_title().startswith(f"autocorrelation: {found.autocorrelation.outside} of 25 lags outside")
-    assert ax.get_xlabel().endswith("one step ahead (steps)")
-    assert PLOTS.get("residuals")(make()).axes[1].get_xlabel().endswith("one step ahead (folds)")
+def test_each_page_of_the_errors_tells_its_own():
+    f = replace(make(), diagnosis=diagnose(np.random.default_rng(0).normal(size=100)))
+    assert [ax.get_title() for ax in PLOTS.get("residuals")(f).axes] == ["all steps"]
+    assert [ax.get_title().split(":")[0] for ax in PLOTS.get("correlations")(f).axes] == ["autocorrelation"]
 
 
-def test_forecasts_shows_known_history_before_the_cutoff():
-    f = make()
-    ax = PLOTS.get("forecasts")(f).axes[0]
-    actual, forecast = (next(line for line in ax.lines if line.get_label() == name) for name in ("actual", "forecast"))
-    assert len(actual.get_xdata()) > 2 * len(forecast.get_xdata())
-    assert np.all(np.diff(np.asarray(actual.get_xdata()).astype(np.int64)) == HOUR)
-    best = [line.get_label() for line in ax.lines if "baseline" in line.get_label()]
-    assert best == ["best baseline (naive)"]
+@pytest.mark.parametrize("name", ["forecasts", "fan"])
+@pytest.mark.parametrize("folds", [1, 120])
+def test_what_is_known_before_the_cutoff_is_drawn_also_where_no_fold_forecasts_it(name, folds):
+    f = with_quantiles(make(folds=folds, names=("a", "b")))
+    for ax, series in zip(PLOTS.get(name)(f).axes, (0, 1) if folds == 1 else (0, 0, 1, 1), strict=False):
+        line = next(line for line in ax.lines if line.get_label() == "actual")
+        cutoff = next(line for line in ax.lines if line.get_label() == "cutoff").get_xdata()[0]
+        time = np.asarray(line.get_xdata()).astype("datetime64[us]").astype(np.int64)
+        before = time < np.datetime64(cutoff, "us").astype(np.int64)
+        assert before.sum() == 2 * f.season_length
+        assert np.all(np.diff(time) == HOUR)
+        assert np.allclose(line.get_ydata()[before], 5 + 4 * np.sin((time[before] - START) / HOUR / 24 * 2 * np.pi))
+        assert ax.get_title().startswith("ab"[series])
+
+
+def test_the_best_baseline_is_drawn():
+    lines = PLOTS.get("forecasts")(make()).axes[0].lines
+    assert [line.get_label() for line in lines if "baseline" in line.get_label()] == ["best baseline (naive)"]
+
+
+@pytest.mark.parametrize(
+    ("alias", "moment", "text"),
+    [
+        ("MS", "2009-03-01T00:00", "2009-03"),
+        ("QE", "2009-03-31T00:00", "2009-03"),
+        ("D", "2009-03-01T00:00", "2009-03-01"),
+        ("W", "2009-03-01T00:00", "2009-03-01"),
+        ("trading", "2009-03-02T00:00", "2009-03-02"),
+        ("D", "2009-03-01T06:00", "2009-03-01 06:00"),
+        ("h", "2009-03-01T00:00", "2009-03-01 00:00"),
+        ("15min", "2009-03-01T00:45", "2009-03-01 00:45"),
+    ],
+)
+def test_a_time_is_written_to_what_the_freq_tells(alias, moment, text):
+    time = int(np.datetime64(moment, "us").astype(np.int64))
+    assert style.time_text(time, replace(make(), unit_time=alias)) == text
 
 
 def test_rows_of_a_known_sampling_are_drawn_in_seconds():
@@ -157,6 +207,15 @@ def test_fan_shades_every_interval_and_marks_what_lies_outside_the_widest():
     missed = (f.actual < f.quantiles[0.05]) | (f.actual > f.quantiles[0.95])
     marked = [line.get_ydata() for line in ax.lines if line.get_label() == "outside"]
     assert np.array_equal(np.concatenate([[], *marked]), f.actual[missed])
+
+
+def test_fan_marks_no_misses_at_night():
+    f = with_quantiles(make(folds=1))
+    dark = replace(f, actual=f.forecast + 100, daylight=np.arange(6)[None] >= 4)  # all are misses, two of them by day
+    (marked,) = (line.get_ydata() for line in PLOTS.get("fan")(dark).axes[0].lines if line.get_label() == "outside")
+    assert np.array_equal(marked, dark.actual[0, 4:])
+    night = replace(dark, daylight=np.zeros((1, 6), bool))
+    assert "outside" not in [line.get_label() for line in PLOTS.get("fan")(night).axes[0].lines]
 
 
 def test_fan_draws_a_level_without_counterpart_as_a_line():
@@ -216,9 +275,10 @@ def test_a_missing_folder_is_a_usage_error(tmp_path):
 def test_a_failure_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
     file = tmp_path / "plot.png"
     file.write_bytes(b"old")
+    full = OSError(28, "No space left on device")
     monkeypatch.setattr(
-        Figure, "savefig", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left on device"))
-    )
+        os, "fsync", lambda _: (_ for _ in ()).throw(full)
+    )  # on disk before it takes the old one's place
     with pytest.raises(UsageError, match="No space left"):
         save(Figure(), file)
     assert [(f.name, f.read_bytes()) for f in tmp_path.iterdir()] == [("plot.png", b"old")]

@@ -1,4 +1,4 @@
-"""The plot of a ranking: a dot each, intervals, arrows for what is far off, and the one that is kept."""
+"""The plot of a ranking: a dot each, intervals, arrows for what is far off, and the choice."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ RANKING = Ranking(
     valid_folds=90,
     seeds=1,
     ended="finished",
+    p_value=0.01,
     notes=(),
     kept=cast(Any, None),
 )
@@ -45,10 +46,10 @@ def texts(figure: Figure) -> list[str]:
     return [label.get_text() for label in (*ax.get_yticklabels(), *ax.texts)]
 
 
-def test_all_that_are_ranked_are_drawn_and_the_kept_one_stands_out() -> None:
+def test_all_that_are_ranked_are_drawn_and_the_choice_stands_out() -> None:
     figure = draw(RANKING)
     (ax,) = figure.axes
-    assert texts(figure) == ["gru  1", "lstm, kept  2", "seasonal_naive  3", "naive  4", "1", "1.1", "1.5", "9"]
+    assert texts(figure) == ["gru  1", "lstm, chosen  2", "seasonal_naive  3", "naive  4", "1", "1.1", "1.5", "9"]
     assert [label.get_fontweight() for label in ax.get_yticklabels()] == ["normal", "bold", "normal", "normal"]
     assert "smaller is better" in ax.get_xlabel()
 

@@ -91,10 +91,22 @@ def test_resuming_is_exact_with_dropout_and_a_teacher(network, make_objective):
 def test_every_optimizer_lowers_the_loss(optimizer, network, make_objective):
     net = network("narx", DIMS, {"hidden": (4,)}, "last")
     objective, params = make_objective(net), net.init(np.random.default_rng(0))
-    rate = {"adadelta": 1.0, "sgd": 0.05}.get(optimizer, 0.01)
-    chosen = trainer(optimizer=optimizer, learning_rate=rate, schedule="constant", steps=8, nesterov=optimizer == "sgd")
+    chosen = trainer(optimizer=optimizer, learning_rate=0, schedule="constant", steps=20)
     losses = [progress.train_loss for progress in chosen.fit(objective, params, seed=0)]
     assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adagrad", "adadelta", "adam", "adamw"])
+def test_an_optimizer_has_a_rate_of_its_own(optimizer):
+    """That of torch; rmsprop, whose step is of the same size as adam's, steps like it."""
+    usual = OPTIMIZERS[optimizer]([torch.zeros(1)]).param_groups[0]["lr"]
+    assert BackpropConfig(optimizer=optimizer).rate == (0.001 if optimizer == "rmsprop" else usual)
+    assert BackpropConfig(optimizer=optimizer, learning_rate=0.3).rate == 0.3
+
+
+def test_the_remedy_for_divergence_is_a_smaller_step():
+    assert "trainer.learning_rate=0.05 (now 0.5)" in trainer(learning_rate=0.5).remedy
+    assert "trainer.learning_rate=0.1 (now 1)" in trainer(optimizer="adadelta", learning_rate=0).remedy
 
 
 def test_one_update_of_plain_sgd_is_the_gradient(network, make_objective):
@@ -177,7 +189,9 @@ def test_teacher_forcing_fades_as_scheduled(watched):
     shares = [update["teacher"] for update in watched(steps=10)[0]]
     assert shares[0] == 1
     assert shares[-1] < 0.2
-    assert np.polyfit(np.arange(len(shares)), shares, 1)[0] * len(shares) == pytest.approx(-1, abs=0.2)
+    half = len(shares) // 2
+    assert np.polyfit(np.arange(half), shares[:half], 1)[0] * half == pytest.approx(-1, abs=0.2)
+    assert set(shares[half:]) == {0.0}, "the second half trains what forecasts will do"
     for chance in (0.0, 1.0):
         seen, _ = watched(teacher_forcing=chance, teacher_forcing_end=chance)
         assert all(update["teacher"] == chance for update in seen)
@@ -190,18 +204,41 @@ def test_only_a_network_that_can_be_taught_is(loop, taught, watched):
 
 
 def test_the_time_budget_shortens_the_schedule(network, make_objective):
-    """A consumer that says that all of the time is spent gets the last learning rate of the cosine."""
+    """When nearly all of the time is spent, the learning rate is the last one of the cosine."""
     net = network("narx", DIMS, {"hidden": (3,)})
     objective, params = make_objective(net), net.init(np.random.default_rng(0))
     chosen = trainer(optimizer="sgd", momentum=0, steps=50, learning_rate=0.1)
-    stream = chosen.fit(objective, params, seed=0)
+    now = [0.0]
+    stream = iter(chosen.fit(objective, params, seed=0, spent=lambda: now[0]))
     moves, before = [], params
     next(stream)
-    for spent in (0.0, 1.0):
+    for now[0] in (0.0, 0.999):
         before = chosen.params
-        stream.send(spent)
+        next(stream)
         moves.append(sum(float(np.abs(chosen.params[k] - v).sum()) for k, v in before.items()))
     assert moves[1] < 0.1 * moves[0]
+
+
+def test_the_learning_rate_falls_with_the_budget_within_a_step(network, make_objective, monkeypatch):
+    """Where the budget is four updates long, the cosine is, too; then the step ends: its loss is that of the four."""
+    net = network("narx", DIMS, {"hidden": (3,)})
+    objective, params, chosen = make_objective(net), net.init(np.random.default_rng(0)), trainer(steps=50, batch_size=8)
+    rates, losses, batch, train_loss = [], [], Objective.batch, Objective.train_loss
+
+    def noted(*given):
+        rates.append(chosen._optimizer.param_groups[0]["lr"])
+        return batch(*given)
+
+    def kept(*given, **named):
+        loss = train_loss(*given, **named)
+        losses.append(float(loss.detach()))
+        return loss
+
+    monkeypatch.setattr(Objective, "batch", noted)
+    monkeypatch.setattr(Objective, "train_loss", kept)
+    progress = next(iter(chosen.fit(objective, params, seed=0, spent=lambda: len(rates) / 4)))
+    assert rates == pytest.approx([0.01, 0.00855, 0.00505, 0.00155], rel=0.01)
+    assert progress.train_loss == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 def test_divergence_is_infinite(network, make_objective):
@@ -221,21 +258,21 @@ def test_nesterov_without_momentum_is_refused():
 def test_schedules_stay_between_0_and_1(name):
     shares, steps = np.linspace(0, 1.2, 25), range(1, 26)
     factors = [
-        SCHEDULES[name](Reached(share, step, waiting))
+        SCHEDULES[name](Reached(share, step, plateaus))
         for share, step in zip(shares, steps, strict=True)
-        for waiting in range(12)
+        for plateaus in range(4)
     ]
     assert all(0 < factor <= 1 for factor in factors)
 
 
 def test_schedules_at_their_corners():
-    def rate(name, share=0.0, step=1, waiting=0):
-        return SCHEDULES[name](Reached(share, step, waiting))
+    def rate(name, share=0.0, step=1, plateaus=0):
+        return SCHEDULES[name](Reached(share, step, plateaus))
 
     assert rate("constant", 0.7, 5, 5) == 1
     assert rate("cosine") == pytest.approx(1)
     assert rate("cosine", 1) == pytest.approx(0.01)
-    assert [rate("plateau", waiting=waiting) for waiting in (0, 2, 3, 6)] == [1, 1, 0.5, 0.25]
+    assert [rate("plateau", plateaus=plateaus) for plateaus in (0, 1, 2)] == [1, 0.5, 0.25]
     assert rate("one_cycle") == pytest.approx(0.04)
     assert rate("one_cycle", 0.3) == pytest.approx(1)
     assert rate("one_cycle", 1) == pytest.approx(1e-4)
@@ -245,6 +282,25 @@ def test_schedules_at_their_corners():
     assert rate("sigmoid", step=1) == pytest.approx(0.00395, abs=1e-5)
     assert max(range(1, 101), key=lambda step: rate("sigmoid", step=step)) in range(15, 25)
     assert rate("sigmoid", step=100) == pytest.approx(0.5)
+
+
+def test_a_rate_that_a_plateau_has_halved_stays_so(network, make_objective, monkeypatch):
+    """Also where the loss improves afterwards, and where the run is resumed in the middle of the next plateau."""
+    net = network("linear", DIMS)
+    objective, params = make_objective(net), net.init(np.random.default_rng(0))
+    course = [5, 6, 6, 6, 4, 4, 4, 4, 3, 3]
+    expected = [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]
+
+    def rates(chosen, losses, state=None):
+        told = iter(losses)
+        monkeypatch.setattr(Objective, "valid_loss", lambda *_: next(told))
+        stream = itertools.islice(chosen.fit(objective, params, seed=0, state=state), len(losses))
+        return [chosen._optimizer.param_groups[0]["lr"] for _ in stream]
+
+    whole, broken, resumed = (trainer(schedule="plateau", learning_rate=1.0, steps=len(course)) for _ in range(3))
+    assert rates(whole, course) == expected
+    assert rates(broken, course[:7]) + rates(resumed, course[7:], broken.state()) == expected
+    assert same(whole.params, resumed.params)
 
 
 def test_the_schedule_is_told_the_step(network, make_objective):

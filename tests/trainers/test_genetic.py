@@ -74,6 +74,20 @@ def test_local_search_lowers_every_loss(how, case):
     np.testing.assert_allclose(evaluator.losses(moved), found, rtol=1e-5)
 
 
+@pytest.mark.parametrize("how", LOCAL)
+def test_nobody_learns_beyond_the_budget(how, case):
+    objective, params = case
+    now = [0.0]
+    evaluator = Evaluator(objective, Genome(params), 20, spent=lambda: now[0])
+    evaluator.draw(np.random.default_rng(0))
+    rows = evaluator.genome.initial(params, 3, 0.3, np.random.default_rng(0))
+    losses = evaluator.losses(rows)
+    now[0] = 1.0
+    moved, found = improve(evaluator, how, rows, losses, 10)
+    np.testing.assert_allclose(moved, rows, rtol=1e-6)
+    np.testing.assert_allclose(found, losses, rtol=1e-5)
+
+
 def test_local_search_of_several_equals_that_of_each(case):
     objective, params = case
     evaluator = Evaluator(objective, Genome(params), 20)
@@ -138,13 +152,28 @@ def test_a_mixed_loop_is_shown_less_and_less(network, make_objective):
     assert shown[4:] == [0] * 4
 
 
+def test_curvature_of_the_median_alone_trains_no_quantiles():
+    """A local search by Levenberg-Marquardt; one by the gradient of the loss itself does."""
+    hours = np.arange(200)
+    data = pa.table({"time": np.datetime64("2024-01-01T00", "us") + hours * np.timedelta64(1, "h"), "y": np.sin(hours)})
+    options = FitOptions(horizon=3, lags="6", model="narx", trainer="genetic", quantiles=(0.1, 0.9))
+    given = read([data], ReadOptions()), ColumnOptions(target=("y",)), ReadOptions()
+    assert prepare(*given, options, {}, {"memetic": "adam"}).forecaster.shape.levels == (0.1, 0.5, 0.9)
+    with pytest.raises(UsageError, match=r"cannot train --quantiles: .*memetic=levenberg_marquardt fits a point"):
+        prepare(*given, options, {}, {"memetic": "levenberg_marquardt"})
+    around = dataclasses.replace(options, intervals="conformal")
+    assert prepare(*given, around, {}, {"memetic": "levenberg_marquardt"}).forecaster.shape.levels == ()
+
+
 def test_the_share_of_a_time_budget_counts_too(network, make_objective):
     net = network("narx", DIMS, {"hidden": (3,), "loop": "mixed"})
     objective = dataclasses.replace(make_objective(net), teachable=True)
     trainer = Genetic(make(GeneticConfig, {"population": 8, "generations": 1000, "resample": 1}))
-    stream = trainer.fit(objective, net.init(np.random.default_rng(0)), seed=0)
+    now = [0.0]
+    stream = trainer.fit(objective, net.init(np.random.default_rng(0)), seed=0, spent=lambda: now[0])
     next(stream)
-    stream.send(0.6)
+    now[0] = 0.6
+    next(stream)
     assert float(trainer._contest.evaluator.teacher.mean()) == 0
 
 

@@ -14,7 +14,7 @@ from tsforecast.models.base import Dims, Inputs
 from tsforecast.models.local import Local
 from tsforecast.models.normalize import roll_out
 from tsforecast.trainers import least_squares
-from tsforecast.trainers.least_squares import LeastSquares, LeastSquaresConfig
+from tsforecast.trainers.least_squares import LeastSquares, LeastSquaresConfig, Moments
 
 DIMS = Dims(lags=4, horizon=3, targets=2, past=1, future=1)
 
@@ -75,9 +75,21 @@ def test_with_a_penalty_it_is_ridge(penalty, objective):
 
 def test_chunks_add_up(objective, monkeypatch):
     whole, _ = fitted(objective, 0.01)
-    monkeypatch.setattr(least_squares, "CHUNK", 7)
+    monkeypatch.setattr(least_squares, "CHUNK", 7 * DIMS.lags * DIMS.targets)
     parts, _ = fitted(objective, 0.01)
     np.testing.assert_allclose(parts.params["weight"], whole.params["weight"], atol=1e-6)
+
+
+def test_all_penalties_share_one_decomposition(objective, monkeypatch):
+    """Whoever chooses among them: the validation windows, or generalised cross-validation."""
+    made, decompose = [], np.linalg.eigh
+    monkeypatch.setattr(np.linalg, "eigh", lambda matrix: made.append(1) or decompose(matrix))
+    _, steps = fitted(objective, 1e-3, 0.1, 1.0, 10.0)
+    assert len(steps) == 4
+    moments = Moments(iter([objective.design(np.arange(objective.n_train))]))
+    for found, expected in zip(moments.cross_validated((0.1,)), moments.solve(0.1), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert len(made) == 2
 
 
 def test_collinear_features_are_no_obstacle(network, make_objective):
@@ -119,7 +131,7 @@ def test_cross_validation_is_that_of_the_hat_matrix(objective):
 
 
 def test_one_ridge_per_series_is_each_fitted_alone(network, make_objective, monkeypatch):
-    monkeypatch.setattr(least_squares, "CHUNK", 17)
+    monkeypatch.setattr(least_squares, "CHUNK", 17 * DIMS.lags * DIMS.targets)
     dims = dataclasses.replace(DIMS, series=3)
     whole = dataclasses.replace(noise(), series=np.repeat([0, 1, 2], [60, 50, 40]).astype(np.int32))
     whole = dataclasses.replace(whole, known=np.arange(3), static=np.zeros((3, 0), np.float32))

@@ -19,7 +19,8 @@ from tsforecast.trainers import gauss_newton, jacobian
 from tsforecast.trainers.gauss_newton import GaussNewton
 from tsforecast.trainers.jacobian import Jacobian
 from tsforecast.trainers.levenberg_marquardt import LevenbergMarquardt, LevenbergMarquardtConfig
-from tsforecast.trainers.objective import EMPHASES, Objective
+from tsforecast.trainers.losses import EMPHASES
+from tsforecast.trainers.objective import Objective
 
 DIMS = Dims(lags=5, horizon=4, past=1, future=1, season_length=8)
 NETWORKS = {
@@ -302,12 +303,15 @@ def test_a_spent_budget_closes_the_loop(network, make_objective, noisy, monkeypa
     objective = dataclasses.replace(make_objective(net, tables=noisy(DIMS)), teachable=True)
     drawn, draw = [], Objective.draw_teacher
     monkeypatch.setattr(Objective, "draw_teacher", lambda *given: drawn.append(given[3]) or draw(*given))
-    stream = LevenbergMarquardt(LevenbergMarquardtConfig()).fit(objective, net.init(np.random.default_rng(0)), seed=0)
+    trainer, params, now = LevenbergMarquardt(LevenbergMarquardtConfig()), net.init(np.random.default_rng(0)), [0.0]
+    stream = trainer.fit(objective, params, seed=0, spent=lambda: now[0])
     next(stream)
     assert drawn == [1.0]
-    stream.send(0.25)
+    now[0] = 0.25
+    next(stream)
     assert drawn == [1.0, 0.5]
-    stream.send(0.75)
+    now[0] = 0.75
+    next(stream)
     assert drawn == [1.0, 0.5]  # nothing is shown any more
 
 

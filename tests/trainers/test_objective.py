@@ -14,7 +14,7 @@ from tsforecast.models.normalize import roll_out
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.ops.torch_ops import TorchOps
 from tsforecast.trainers import objective as module
-from tsforecast.trainers.objective import EMPHASES, LOSSES
+from tsforecast.trainers.losses import EMPHASES, LOSSES
 
 DIMS = Dims(lags=5, horizon=3, targets=2, past=1, future=1, season_length=6)
 ORACLES = {
@@ -100,6 +100,16 @@ def test_many_validation_windows_are_thinned_evenly(case, make_objective, monkey
     chosen = [first, objective.valid[round((len(objective.valid) - 1) / 2)], last]
     expected = np.mean([window_loss(objective, net, params, s, 3, "mse") for s in chosen])
     assert objective.valid_loss(params) == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_is_kept_of_the_windows_bounds_their_number(monkeypatch):
+    starts = np.arange(100, 10_100)
+    monkeypatch.setattr(module, "MOST_VALUES", 7_200)
+    assert len(module.judged_windows(starts, 1)) == module.VALID_WINDOWS
+    assert module.judged_windows(starts, 720).tolist() == np.linspace(100, 10_099, 10).tolist()
+    assert len(module.judged_windows(starts, 720, least=19)) == 19
+    assert len(module.judged_windows(starts, 1 << 30)) == 2
+    assert module.judged_windows(starts[:5], 720, least=19).tolist() == starts[:5].tolist()
 
 
 def test_train_loss_counts_the_first_steps_only(network, random_params, make_objective):

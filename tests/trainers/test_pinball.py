@@ -14,7 +14,7 @@ from tsforecast.models.naive import Naive
 from tsforecast.models.normalize import Normalized
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.ops.torch_ops import TorchOps
-from tsforecast.trainers.objective import pinball
+from tsforecast.trainers.losses import pinball
 
 LEVELS = (0.1, 0.5, 0.75)
 DIMS = Dims(lags=6, horizon=3, targets=2)
@@ -32,7 +32,8 @@ def by_loop(forecast, target, levels):
 
 def objective_of(make_objective, network, levels):
     net = network("tdnn", replace(DIMS, levels=levels), {"channels": 4}, "none")
-    net = Normalized(Levels(net.network), "last") if levels else Normalized(net.network, "last")
+    net = Normalized(net.network, "last")
+    net = Levels(net) if levels else net
     return net, replace(make_objective(net, rows=80, loss="mae"), levels=levels)
 
 

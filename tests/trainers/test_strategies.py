@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 
@@ -12,10 +11,10 @@ from deap import base, cma
 
 from tsforecast.config import make
 from tsforecast.trainers import covariance
-from tsforecast.trainers.covariance import CmaEs, LazyStrategy
+from tsforecast.trainers.covariance import LazyStrategy
 from tsforecast.trainers.genetic import STRATEGIES, GeneticConfig
 from tsforecast.trainers.individuals import individuals, own_randomness
-from tsforecast.trainers.strategies import DifferentialEvolution, GeneticAlgorithm, _others
+from tsforecast.trainers.strategies import _others
 
 
 def evolve(strategy, loss, generations):
@@ -210,8 +209,3 @@ def test_small_and_odd_populations_evolve(population, elites):
     course = evolve(strategy, sphere, 30)
     assert len(strategy.rows) == len(strategy.losses) == population
     assert course[-1] < course[0]
-
-
-def test_strategies_name_what_they_use():
-    names = {field.name for field in dataclasses.fields(GeneticConfig)}
-    assert all(strategy.uses <= names for strategy in (GeneticAlgorithm, CmaEs, DifferentialEvolution))

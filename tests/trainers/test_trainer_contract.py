@@ -16,6 +16,7 @@ from tsforecast.checkpoint import Checkpoint
 from tsforecast.config import make
 from tsforecast.models.base import Dims
 from tsforecast.registry import TRAINERS
+from tsforecast.trainers import population
 
 DIMS = Dims(lags=6, horizon=3, past=1, future=1, season_length=8)
 MODEL = {"none": ("drift", {}), "least_squares": ("linear", {})}  # what a trainer can fit; any other fits a NARX
@@ -146,17 +147,64 @@ def test_a_resumed_run_is_the_unbroken_one(name, setting, tmp_path):
 def test_a_resumed_run_knows_what_was_spent(name, setting):
     """With nine tenths of a time budget gone, no schedule begins anew because the run was interrupted."""
 
-    def steps(trainer, stream, count):
-        made = [next(stream)]
-        while len(made) < count:
-            made.append(stream.send(0.9))
-        return [p.train_loss for p in made], trainer.params
+    def steps(trainer, count, done=0, **given):
+        made = []
+        stream = trainer.fit(objective, params, seed=1, spent=lambda: 0.9 * (done + len(made) > 0), **given)
+        made.extend(progress.train_loss for progress in itertools.islice(stream, count))
+        return made, trainer.params
 
     whole, objective, params = setting(name, loop="mixed")
-    expected, reached = steps(whole, whole.fit(objective, params, seed=1), 6)
+    expected, reached = steps(whole, 6)
     broken, *_ = setting(name, loop="mixed")
-    early, _ = steps(broken, broken.fit(objective, params, seed=1), 4)
+    early, _ = steps(broken, 4)
     resumed, *_ = setting(name, loop="mixed")
-    late, found = steps(resumed, resumed.fit(objective, params, seed=1, state=broken.state()), 2)
+    late, found = steps(resumed, 2, done=4, state=broken.state())
     assert early + late == expected
     assert same(found, reached)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_budget_without_an_end_changes_nothing(name, setting):
+    """Looking at the clock does not move the weights."""
+    plain, objective, params = setting(name)
+    timed, *_ = setting(name)
+    losses = [
+        [progress.train_loss for progress in trainer.fit(objective, params, seed=1, **given)]
+        for trainer, given in ((plain, {}), (timed, {"spent": lambda: 1e-9}))
+    ]
+    assert losses[0] == losses[1]
+    assert same(plain.params, timed.params)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_step_under_a_spent_budget_is_a_step(name, setting):
+    """It may be cut short, but it is judged, can be the best, and its parameters are whole."""
+    trainer, objective, params = setting(name)
+    progress = next(iter(trainer.fit(objective, params, seed=0, spent=lambda: 2.0)))
+    assert progress.step == 1
+    assert progress.is_best
+    assert math.isfinite(progress.train_loss)
+    assert progress.valid_loss == pytest.approx(objective.valid_loss(trainer.params), rel=1e-4)
+    assert trainer.state().keys() >= {"course"} or name == "none"
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if TRAINERS.get(name.split(",")[0]).cuts_steps])
+def test_a_step_is_cut_once_the_budget_is_spent(name, setting, monkeypatch):
+    """The clock runs by what is computed: one forward pass of many is a fifth of the budget."""
+    trainer, objective, params = setting(name)
+    passes = []
+
+    def forecast(ops, given, batch, horizon):
+        passes.append(len(batch["past_target"]))
+        return objective.forecast(ops, given, batch, horizon)
+
+    watched = dataclasses.replace(objective, forecast=forecast, valid=objective.valid[:1])
+    monkeypatch.setattr(population.Evaluator, "_networks_per_pass", lambda _: 2)
+    trainer.config = dataclasses.replace(
+        trainer.config, **({"way": "together"} if hasattr(trainer.config, "way") else {})
+    )
+    next(iter(trainer.fit(watched, params, seed=0)))
+    whole = len(passes)
+    passes.clear()
+    next(iter(trainer.fit(watched, params, seed=0, spent=lambda: len(passes) / 3)))
+    assert len(passes) <= 3 + 2 < whole  # what judges the step is computed beyond the budget

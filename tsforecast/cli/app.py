@@ -8,7 +8,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import typer
 
@@ -69,14 +70,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the program as it ends `sort`
     code = _run(sys.argv[1:])
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
+    _flush(sys.stderr)
     # A thread of Arrow that lets go of a Python buffer while the interpreter shuts down aborts the process, after all
     # was well (apache/arrow#34314); leaving without the shutdown cannot.
     os._exit(code)
 
 
 def _run(words: list[str]) -> int:
+    if sys.stderr is None:  # after `2>&-`
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     debug = "--debug" in words or os.environ.get("TSFORECAST_DEBUG", "") not in ("", "0")
     try:
         named = words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS  # one command starts faster than all
@@ -106,8 +108,13 @@ def _run(words: list[str]) -> int:
         )
         return BUG
     finally:
+        _flush(sys.stdout)
+
+
+def _flush(stream: TextIO | None) -> None:
+    if stream is not None:  # as Python finds one that the shell has closed
         with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
+            stream.flush()
 
 
 def _code(value: Any) -> int:

@@ -49,7 +49,7 @@ def recipes(
     debug: bool = DEBUG,  # noqa: ARG001 - read by app
 ) -> None:
     """List the recipes, named configurations for --recipe, or print one."""
-    from tsforecast.cli.output import aligned, write_json
+    from tsforecast.cli.output import aligned, write_json, write_text
     from tsforecast.recipes import find_recipe, names
 
     found = [find_recipe(n) for n in ([name] if name else names())]
@@ -61,22 +61,22 @@ def recipes(
         ]
         write_json(entries[0] if name else entries)
     elif name:
-        typer.echo(found[0].text, nl=False)
+        write_text(found[0].text)
     else:
         rows = [[r.name, "yes" if r.measured else "no", r.summary] for r in found]
-        typer.echo(aligned(["recipe", "measured here", "what it is for"], rows), nl=False)
+        write_text(aligned(["recipe", "measured here", "what it is for"], rows))
 
 
 def _show(registry: Registry, section: str, name: str, json: bool) -> None:
-    from tsforecast.cli.output import aligned, write_json
+    from tsforecast.cli.output import aligned, write_json, write_text
 
     entries = [_entry(registry, n, section) for n in ([registry.check(name)] if name else registry)]
     if json:
         write_json(entries[0] if name else entries)
     elif name:
-        typer.echo(_page(entries[0]), nl=False)
+        write_text(_page(entries[0]))
     else:
-        typer.echo(aligned([registry.kind, "what it is"], [[e["name"], e["summary"]] for e in entries]), nl=False)
+        write_text(aligned([registry.kind, "what it is"], [[e["name"], e["summary"]] for e in entries]))
 
 
 def _entry(registry: Registry, name: str, section: str) -> dict[str, Any]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tsforecast.cli.options import DATA, DEBUG, FORCE, FORMAT, QUIET, RECIPE, VERBOSE, Flags, data_sources, with_options
+from tsforecast.cli.inputs import read_table, tell
+from tsforecast.cli.options import DATA, DEBUG, FORCE, FORMAT, QUIET, RECIPE, VERBOSE, Flags, with_options
 from tsforecast.cli.progress import DONE, FAILED, LEADER, Board, board
 from tsforecast.cli.report import Reporter
-from tsforecast.errors import AnswerNo, Interrupted
+from tsforecast.cli.scores import check_skill
+from tsforecast.errors import Interrupted
 from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions
 
 if TYPE_CHECKING:
     from tsforecast.comparing.comparison import Comparison
     from tsforecast.comparing.ranking import Ranking, Row
-    from tsforecast.preparation import Task
+    from tsforecast.task import Task
     from tsforecast.trainers.base import Progress
 
 
@@ -49,18 +50,16 @@ def compare(
     from tsforecast.cli.output import format_of_table
 
     report = Reporter(quiet=quiet, verbose=verbose)
-    kind = "json" if json else format_of_table(format)
-    _check_paths(output, plot, force=force)
+    kind = format_of_table("json" if json else format)
+    _check_paths(data or [], output, plot, force=force)
     settings = flags.settings(config, pairs or [], recipe)
 
     from tsforecast import artifact
     from tsforecast.comparing.comparison import Comparison
-    from tsforecast.data.read import read
 
-    table = read(data_sources(data), settings.build(ReadOptions), stdin=sys.stdin.buffer)
+    table = read_table(data, settings.build(ReadOptions))
     contest = Comparison(table, settings)
-    for text in dict.fromkeys(table.notes):  # rows are laid out twice: to train on, and to rank on
-        report.detail(text)
+    tell(report, table)
     with board(report) as shown:
         ranking = contest.run(_Live(shown, contest, report))
     _print(ranking, kind)
@@ -72,21 +71,21 @@ def compare(
         report.note(f"plot {plot}")
     if output is not None:
         artifact.save(output, ranking.kept.forecaster, ranking.kept.fingerprint)
-    _conclude(ranking, contest.chosen.min_skill, output, report)
+    _conclude(ranking, contest.lineup.chosen.min_skill, output, report)
 
 
 class _Live:
-    """Follows a comparison on the board: a line for every entry, with a star at the one that would be kept by now."""
+    """Follows a comparison on the board: a line for every entry, with a star at who leads by now."""
 
     def __init__(self, shown: Board, contest: Comparison, report: Reporter) -> None:
-        self._board, self._contest, self._report = shown, contest, report
-        waiting = [entry.name for entry in contest.entries if entry.name not in contest.problems]
+        self._board, self._contest, self._lineup, self._report = shown, contest, contest.lineup, report
+        waiting = [entry.name for entry in self._lineup.entries if entry.name not in self._lineup.problems]
         self._lines = {name: shown.line(name, begun=False) for name in waiting}
         self._done: list[Row] = []
 
     def started(self, name: str, seed: int, task: Task) -> Callable[[Progress], None]:
         """Start the line of an entry."""
-        several = f" (seed {seed})" if self._contest.chosen.seeds > 1 else ""
+        several = f" (seed {seed})" if self._lineup.chosen.seeds > 1 else ""
         self._report.detail(f"{name}{several}: lags {task.forecaster.shape.lags}")
         self._lines[name].begin(f"{name}{several}")
         return self._board.training(self._lines[name], task)
@@ -99,11 +98,11 @@ class _Live:
             self._report.detail(f"{row.model}: {row.problem}")
             return
         self._done.append(row)
-        self._report.detail(f"{row.model}: {_score(row, self._contest.metric)}")
+        self._report.detail(f"{row.model}: {_score(row, self._lineup.metric)}")
         leader = self._contest.leader(self._done)
         for other in self._done:
             mark = LEADER if other is leader else DONE
-            self._lines[other.model].end(_score(other, self._contest.metric), mark=mark)
+            self._lines[other.model].end(_score(other, self._lineup.metric), mark=mark)
 
 
 def _score(row: Row, metric: str) -> str:
@@ -111,15 +110,15 @@ def _score(row: Row, metric: str) -> str:
     return f"{valid}test {metric} {row.scores[metric]:.4g}"
 
 
-def _check_paths(output: Path | None, plot: Path | None, *, force: bool) -> None:
+def _check_paths(data: list[str], output: Path | None, plot: Path | None, *, force: bool) -> None:
     """Refuse, before any work, what could not be written in the end."""
-    from tsforecast.files import check_new, check_plot
+    from tsforecast.cli.output import check_outputs
+    from tsforecast.files import check_plot
 
     if plot is not None:
         check_plot(plot)
-    for path in (output, plot):
-        if path is not None:
-            check_new(path, force=force)
+    check_outputs(output, replace=force, inputs=data)
+    check_outputs(plot, replace=True, inputs=data)
 
 
 def _print(ranking: Ranking, kind: str) -> None:
@@ -141,20 +140,17 @@ def _rounded(cell: Any) -> Any:
 
 
 def _conclude(ranking: Ranking, least: float | None, output: Path | None, report: Reporter) -> None:
-    """Say what was found, what may be claimed of the model that is kept, and what failed."""
+    """Say what was found, what may be claimed of the choice, and what failed."""
     for text in ranking.notes:
         report.note(text)
     for row in ranking.failed:
         report.warning(f"{row.model}: {row.problem}" + (f"; {row.hint}" if row.hint else ""))
     report.note(ranking.groups)
-    report.note(ranking.sentence + (f"; {output}" if output else ""))
+    report.note(ranking.sentence + (f"; kept in {output}" if output else ""))
     if ranking.ended == "interrupted":
         finished = sum(not row.is_baseline for row in ranking.ranked)
         kept = f"the best of them is in {output}" if output else "name a file with --output to keep the best of them"
         raise Interrupted(f"interrupted: {finished} of {finished + len(ranking.failed)} models are ranked", hint=kept)
-    skill = ranking.chosen.skill
-    if least is not None and not skill >= least:
-        raise AnswerNo(
-            f"the skill of {ranking.chosen.model} over {ranking.baseline.model} is {skill:.3f}, less than {least:g}",
-            hint="see `tsforecast models` for other models, give more --time-budget, or lower --min-skill",
-        )
+    over = f"the skill of {ranking.chosen.model} over {ranking.baseline.model} is"
+    luck = None if ranking.skilled else ranking.p_value
+    check_skill(over, ranking.chosen.skill, luck, least, "give more --time-budget, ")

@@ -27,12 +27,9 @@ def demo(
     """
     SYNTHETIC.check(kind)
 
+    from tsforecast.cli.output import write_text
     from tsforecast.data.synthetic import to_csv
-    from tsforecast.files import write_atomically
 
     text = io.StringIO()
     to_csv(SYNTHETIC.get(kind)(rows=rows, seed=seed), text)
-    if output is None:
-        typer.echo(text.getvalue(), nl=False)
-    else:
-        write_atomically(output, text.getvalue().encode())
+    write_text(text.getvalue(), output)

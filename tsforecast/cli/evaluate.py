@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tsforecast.cli.options import DEBUG, FORMAT, QUIET, VERBOSE, Flags, data_sources, with_options
+from tsforecast.cli.inputs import read_for, read_table
+from tsforecast.cli.options import DEBUG, FORMAT, FUTURE_DATA, HORIZON, MISSING, QUIET, VERBOSE, Flags, with_options
 from tsforecast.cli.report import Reporter
 from tsforecast.cli.scores import conclude, draw_plots, print_scores, say, write_backtest
 from tsforecast.errors import UsageError
-from tsforecast.options import DomainOptions, ReadOptions
+from tsforecast.options import DomainOptions, FoldOptions, ReadOptions
 
 if TYPE_CHECKING:
     from tsforecast.config import Settings
-    from tsforecast.data.clock import Clock
     from tsforecast.evaluation import Evaluation
-    from tsforecast.forecaster import Forecaster
+    from tsforecast.prediction import Ready
 
+CUTS = ("stride", "n_windows")  # where the folds lie, which a simulation has not got
+SCORED: list[str] | None = typer.Argument(None, help="Files with history and the rows to score; - or nothing is stdin.")
+SEASON_LENGTH: int = typer.Option(
+    0, "--season-length", min=0, help="With --forecast: steps per season; found in the actual rows by default."
+)
 SIMULATE: bool = typer.Option(
     False, "--simulate", help="Run freely over the whole record, from its inputs and first outputs."
 )
@@ -36,31 +40,24 @@ BACKTEST: Path | None = typer.Option(
 )
 
 
-@with_options(DomainOptions, ReadOptions)
+@with_options(FoldOptions, DomainOptions, ReadOptions)
 def evaluate(
     flags: Flags,
     model: Path | None = typer.Argument(None, help="Model file; not with --forecast."),
-    data: list[str] | None = typer.Argument(
-        None, help="Files with history and the rows to score; - or nothing is stdin."
-    ),
+    data: list[str] | None = SCORED,
     forecast: str = typer.Option("", "--forecast", help="Score this forecast file (- is stdin) instead of a model."),
     actual: Path | None = typer.Option(None, "--actual", help="What happened, for --forecast."),
     target: list[str] | None = typer.Option(None, "--target", "-t", help="With --forecast: only these targets."),
     series_id: str = typer.Option("", "--series-id", help="With --forecast: column that tells series apart."),
-    horizon: int = typer.Option(0, "--horizon", "-H", min=0, help="Steps; those of training by default."),
-    stride: int = typer.Option(1, "--stride", min=1, help="Steps between two cutoffs."),
-    n_windows: int = typer.Option(0, "--n-windows", min=0, help="Only the last N cutoffs of every series."),
-    metric: list[str] | None = typer.Option(
-        None, "--metric", help="Metrics, by comma or repetition; `tsforecast metrics` lists them."
-    ),
+    season_length: int = SEASON_LENGTH,
+    horizon: int | None = HORIZON,
     by: str = typer.Option("all", "--by", help="Rows of the table: all, series or step."),
     simulate: bool = SIMULATE,
     warmup: int = WARMUP,
     adaptive: bool = ADAPTIVE,
+    missing: str = MISSING,
+    future_data: Path | None = FUTURE_DATA,
     in_sample: bool = typer.Option(False, "--in-sample", help="Score all rows, also those that training saw."),
-    min_skill: float | None = typer.Option(
-        None, "--min-skill", help="Exit with 1 if the skill over the best baseline is lower."
-    ),
     plot: Path | None = PLOT,
     backtest: Path | None = BACKTEST,
     output: Path | None = typer.Option(None, "--output", "-o", help="File for the scores; stdout by default."),
@@ -75,35 +72,57 @@ def evaluate(
     tsforecast evaluate plant.safetensors plant.csv --plot plots/
     """
     report = Reporter(quiet=quiet, verbose=verbose)
-    kind = _checked(by, simulate, plot, format="json" if json else format, output=output)
+    inputs = [model, *(data or []), forecast or None, actual, future_data]
+    kind = _checked(by, simulate, "json" if json else format, inputs, plot=plot, backtest=backtest, output=output)
     settings = flags.settings()
-    domain = {name: name in flags.values for name in DomainOptions.__dataclass_fields__}
-    metrics = [m.strip() for part in metric or [] for m in part.split(",") if m.strip()]
-    span = {"horizon": horizon, "stride": stride, "n_windows": n_windows, "in_sample": in_sample}
-    span |= {"simulate": simulate, "warmup": warmup, "adaptive": adaptive}
-    forecaster, clock = None, None
+    from tsforecast.evaluation import evaluate as score
+
+    folds = settings.build(FoldOptions)
+    cuts = {name: said for name, said in flags.said(FoldOptions).items() if name in CUTS}
+    span: dict[str, Any] = {"horizon": horizon or 0, "in_sample": in_sample, "simulate": simulate, "warmup": warmup}
+    span["adaptive"] = adaptive
+    layout: dict[str, Any] = {"target": target, "series_id": series_id, "season_length": season_length}
+    ready = None
     if forecast:
-        _refuse_idle("--forecast", span | {"MODEL": model, "backtest": backtest, "stride": stride - 1} | domain)
-        made = _from_files(settings, forecast, actual, metrics, target or [], series_id)
+        domain = {name: said for name, said in flags.said(DomainOptions).items() if name != "rated"}
+        idle = {"MODEL": model, "backtest": backtest, "missing": missing, "future_data": future_data}
+        _refuse_idle("--forecast", span | cuts | idle | domain)
+        made = _from_files(settings, forecast, actual, folds.metric, **layout)
     else:
-        _refuse_idle("a MODEL", {"actual": actual, "target": target, "series_id": series_id} if model else {})
-        made, forecaster, clock = _from_model(settings, report, model, data, metrics, span)
+        _refuse_idle("a MODEL", {"actual": actual} | layout if model else {})
+        # what a file or the environment says of folds is no mistake in a simulation
+        span |= {name: getattr(folds, name) for name in CUTS if name in cuts or not simulate}
+        ready = _ready(model, data, settings, report, missing, future_data)
+        made = score(ready.forecaster, ready.frame, metrics=folds.metric, future=ready.future, **span)
     say(made, report)
     if plot is not None:
-        draw_plots(made, forecaster.history if forecaster else (), plot, report)
-    if backtest is not None and forecaster and clock:
-        write_backtest(made, clock, forecaster.schema.series_id, backtest)
+        draw_plots(made, ready.forecaster.history if ready else (), plot, report)
+    if backtest is not None and ready:
+        write_backtest(made, ready.frame.clock, ready.forecaster.schema.series_id, backtest)
     print_scores(made, by, kind, output)
-    conclude(made, min_skill, report)
+    conclude(made, folds.min_skill, report)
 
 
-def _checked(by: str, simulate: bool, plot: Path | None, *, format: str, output: Path | None) -> str:
+def _checked(
+    by: str,
+    simulate: bool,
+    format: str,
+    inputs: list[str | Path | None],
+    *,
+    plot: Path | None,
+    backtest: Path | None,
+    output: Path | None,
+) -> str:
     """Return the format of the scores; refuse, before any work, what could not be written in the end."""
-    from tsforecast.cli.output import format_of_table
-    from tsforecast.files import check_plot
+    from tsforecast.cli.output import check_outputs, format_of_table
+    from tsforecast.files import check_folder, check_plot
 
     if plot is not None and plot.suffix:
         check_plot(plot)
+        check_outputs(plot, replace=True, inputs=inputs)
+    elif plot is not None:
+        check_folder(plot)
+    check_outputs(backtest, output, replace=True, inputs=inputs)
     if by not in ("all", "series", "step"):
         raise UsageError(f"--by {by}: not known", hint="choose from all, series, step")
     if simulate and by == "step":
@@ -118,42 +137,37 @@ def _refuse_idle(way: str, given: Mapping[str, Any]) -> None:
         raise UsageError(f"{' and '.join(idle)} cannot go with {way}", hint="leave one of them out")
 
 
-def _from_model(
-    settings: Settings,
-    report: Reporter,
+def _ready(
     model: Path | None,
     data: list[str] | None,
-    metrics: list[str],
-    span: dict[str, Any],
-) -> tuple[Evaluation, Forecaster, Clock]:
+    settings: Settings,
+    report: Reporter,
+    missing: str,
+    future_data: Path | None,
+) -> Ready:
     from tsforecast import artifact
-    from tsforecast.data.read import read
-    from tsforecast.evaluation import evaluate as score
-    from tsforecast.prediction import adjusted, changes_of_domain, read_frame
 
     if model is None:
         raise UsageError("nothing to score", hint="name a MODEL and DATA, or use --forecast F --actual A")
-    read_options = settings.build(ReadOptions)
     forecaster = artifact.load(model).forecaster
-    table = read(data_sources(data), read_options, stdin=sys.stdin.buffer, columns=forecaster.source_columns)
-    frame, notes = read_frame(forecaster, table, read_options)
-    for text in table.notes:
-        report.detail(text)
-    for text in notes:
-        report.note(text)
-    if changes := changes_of_domain(settings):
-        forecaster = adjusted(forecaster, frame, **changes)
-    return score(forecaster, frame, metrics=metrics, **span), forecaster, frame.clock
+    return read_for(forecaster, data, settings, report, missing=missing, future_data=future_data)
 
 
 def _from_files(
-    settings: Settings, forecast: str, actual: Path | None, metrics: list[str], targets: list[str], series_id: str
+    settings: Settings,
+    forecast: str,
+    actual: Path | None,
+    metrics: Sequence[str],
+    *,
+    target: list[str] | None,
+    series_id: str,
+    season_length: int,
 ) -> Evaluation:
-    from tsforecast.data.read import read
     from tsforecast.evaluation import evaluate_files
 
     if actual is None:
         raise UsageError("--forecast needs --actual", hint="name the file with what happened: --actual plant.csv")
-    read_options = settings.build(ReadOptions)
-    made, happened = (read([source], read_options, stdin=sys.stdin.buffer) for source in (forecast, actual))
-    return evaluate_files(made, happened, read_options, metrics=metrics, targets=targets, series_id=series_id)
+    options, rated = settings.build(ReadOptions), settings.build(DomainOptions).rated
+    made, happened = (read_table([source], options) for source in (forecast, actual))
+    known: dict[str, Any] = {"series_id": series_id, "season_length": season_length, "rated": rated}
+    return evaluate_files(made, happened, options, metrics=metrics, targets=target or [], **known)

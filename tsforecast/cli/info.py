@@ -31,7 +31,7 @@ def info(
     tsforecast info plant.safetensors --verify
     """
     from tsforecast import artifact
-    from tsforecast.cli.output import write_json
+    from tsforecast.cli.output import write_json, write_text
 
     loaded = artifact.load(model)
     facts = _facts(loaded)
@@ -43,8 +43,7 @@ def info(
         write_json({"schema": 1, **facts, "document": loaded.document})
     else:
         width = max(map(len, facts))
-        for name, value in facts.items():
-            typer.echo(f"{name.ljust(width)}  {value}")
+        write_text("".join(f"{name.ljust(width)}  {value}\n" for name, value in facts.items()))
     if verify and not facts["verified"]:
         raise AnswerNo(
             f"{model}: the stored window now gives another forecast (off by {facts['deviation']:.2g} scaled units)",
@@ -94,7 +93,7 @@ def _facts(loaded: Artifact) -> dict[str, Any]:
         "last_seen": " ".join(
             str(cell[0]) for cell in clock.write(memory.last_seen[memory.last_seen == seen][:1]).values()
         ),
-        "valid_loss": f"{best['valid_loss']:.5f} at step {best['step']:.0f} of {len(forecaster.history)}"
+        "valid_loss": f"{best['valid_loss']:.5f} at step {best['step']:.0f} of {forecaster.history[-1]['step']:.0f}"
         if best
         else "",
         "at_best": ", ".join(f"{k} {v:.4g}" for k, v in (best or {}).items() if k not in PROGRESS),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import typer
 
 from tsforecast.config import (
+    COMMAND_LINE,
     PROJECT_FILE,
     Layer,
     Settings,
@@ -21,17 +21,23 @@ from tsforecast.config import (
     described,
     environment_layer,
     toml_layer,
+    types_of,
 )
-from tsforecast.errors import Interrupted, UsageError
+from tsforecast.errors import Interrupted
 from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions, TuneOptions
 
 KNOWN = (ReadOptions, ColumnOptions, FitOptions, TuneOptions, CompareOptions)
 FORMATS = "csv, tsv, json, jsonl, parquet or table"
 DATA: list[str] | None = typer.Argument(
-    None, help="CSV, TSV, JSON Lines or Parquet files, also .gz and .zst; - is stdin."
+    None, help="CSV, TSV, JSON, JSON Lines or Parquet files; text also as .gz, .zst or .bz2; - is stdin."
 )
 FORMAT: str = typer.Option("", "--format", "-f", help=f"{FORMATS} [default: table on a terminal]")
-FORCE: bool = typer.Option(False, "--force", help="Overwrite existing files.")
+FUTURE_DATA: Path | None = typer.Option(None, "--future-data", help="File with the future covariates over the horizon.")
+HORIZON: int | None = typer.Option(
+    None, "--horizon", "-H", min=1, help="Steps to forecast; those of training by default."
+)
+MISSING: str = typer.Option("", "--missing", help="Treat holes otherwise than in training (interpolate:6, ...).")
+FORCE: bool = typer.Option(False, "--force", help="Replace an existing model file, or what `tune` wrote.")
 QUIET: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but warnings and errors.")
 VERBOSE: bool = typer.Option(False, "--verbose", "-v", help="Say what was detected and done on the way.")
 DEBUG: bool = typer.Option(False, "--debug", help="Show a traceback with an error.")
@@ -45,6 +51,10 @@ class Flags:
 
     values: Mapping[str, Any]
 
+    def said(self, cls: type) -> dict[str, Any]:
+        """Return the options of a dataclass that were said on the command line itself."""
+        return {name: value for name, value in self.values.items() if name in types_of(cls)}
+
     def settings(self, config: Path | None = None, pairs: Sequence[str] = (), recipe: str = "") -> Settings:
         """Merge flags, environment, the ``--config`` file, the recipe, the project file and the domain's preset.
 
@@ -55,7 +65,7 @@ class Flags:
         from tsforecast.recipes import find_recipe
 
         model, trainer = assignments(pairs)
-        layers = [Layer("command line", self.values, model, trainer), environment_layer()]
+        layers = [Layer(COMMAND_LINE, self.values, model, trainer), environment_layer()]
         if config is not None:
             layers.append(toml_layer(config))
         if recipe:
@@ -130,19 +140,3 @@ def _default_text(default: Any, choices: Sequence[str]) -> str:
         return ""
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
     return f" [default: {shown}]" if shown not in ("", None) else ""
-
-
-# ------------------------------------------------------------------------------------- arguments of several commands
-
-
-def data_sources(data: Sequence[str] | None) -> list[str]:
-    """Return the inputs: the named files, ``-`` for stdin, stdin when something is piped in.
-
-    Raises:
-        UsageError: No file, and nobody is piping.
-    """
-    if data:
-        return list(data)
-    if sys.stdin is not None and not sys.stdin.isatty():
-        return ["-"]
-    raise UsageError("no data", hint="name a file, or pipe one in: cat data.csv | tsforecast ... -")

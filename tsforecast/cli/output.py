@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from tsforecast.errors import UsageError, did_you_mean
-from tsforecast.files import write_atomically
+from tsforecast.files import check_writable, write_atomically
+from tsforecast.plain import plain
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "table")
 Columns = Mapping[str, Sequence[Any]]
@@ -29,27 +29,60 @@ def write_table(columns: Columns, *, format: str = "", output: Path | None = Non
         output: A file, written atomically; stdout by default.
 
     Raises:
-        UsageError: Unknown format.
+        UsageError: Unknown format, or it cannot be written.
     """
-    data = _render(columns, choose_format(format, output))
-    if output is not None:
-        write_atomically(output, data)
-        return
-    stream = getattr(sys.stdout, "buffer", None)
-    if stream is None:
-        sys.stdout.write(data.decode())
-    else:
-        sys.stdout.flush()
-        stream.write(data)
-    sys.stdout.flush()
+    _write(_render(columns, choose_format(format, output)), output)
+
+
+def write_json(document: Any, output: Path | None = None) -> None:
+    """Write a JSON document to a file, or print it on stdout; NaN becomes null.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    write_text(f"{json.dumps(plain(document), indent=2, ensure_ascii=False)}\n", output)
+
+
+def write_text(text: str, output: Path | None = None) -> None:
+    """Write a text to a file, or print it on stdout.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    _write(text.encode(), output)
+
+
+def check_outputs(*paths: Path | None, replace: bool, inputs: Iterable[str | Path | None] = ()) -> None:
+    """Refuse, before any work, files that could not be written in the end, and those that are read.
+
+    What takes long to make, a model or settings that were searched for, is never replaced unless the user says so;
+    tables and plots are, as they are made again with every new row of data.
+
+    Args:
+        paths: Files to write; None is none.
+        replace: Whether they may exist already.
+        inputs: Files that the command reads; None is none.
+
+    Raises:
+        UsageError: One cannot be written, is an input, or exists and is not to be replaced.
+    """
+    read = [Path(name) for name in inputs if name is not None and Path(name).exists()]
+    for path in paths:
+        if path is None:
+            continue
+        if path.exists() and any(path.samefile(name) for name in read):
+            raise UsageError(f"{path} is read, so it cannot be written, too", hint="name another file for the result")
+        check_writable(path, replace=replace)
 
 
 def choose_format(format: str = "", output: Path | None = None) -> str:
     """Return the format that was asked for, else the one that the suffix of ``output`` names, else CSV.
 
     Raises:
-        UsageError: Unknown format.
+        UsageError: Unknown format, or neither a file nor stdout to write to.
     """
+    if output is None:
+        _check_stdout()
     kind = format or _by_suffix(output)
     if kind not in FORMATS:
         raise UsageError(f"unknown format '{kind}'", hint=did_you_mean(kind, FORMATS))
@@ -60,32 +93,10 @@ def format_of_table(format: str = "", output: Path | None = None) -> str:
     """Return the format of what is rather looked at than piped: a table on a terminal, unless another was asked for.
 
     Raises:
-        UsageError: Unknown format.
+        UsageError: Unknown format, or neither a file nor stdout to write to.
     """
-    on_terminal = output is None and not format and sys.stdout.isatty()
-    return "table" if on_terminal else choose_format(format, output)
-
-
-def write_json(document: Any, output: Path | None = None) -> None:
-    """Write a JSON document to a file, or print it on stdout; NaN becomes null."""
-    text = json.dumps(plain(document), indent=2, ensure_ascii=False)
-    if output is not None:
-        write_atomically(output, f"{text}\n".encode())
-    else:
-        print(text, flush=True)
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` as JSON can hold it: numbers of NumPy as Python's, NaN and infinities as None."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    kind = choose_format(format, output)
+    return "table" if output is None and not format and sys.stdout.isatty() else kind
 
 
 def shortest(values: Any) -> list[float | None]:
@@ -93,6 +104,25 @@ def shortest(values: Any) -> list[float | None]:
     import numpy as np
 
     return [float(str(x)) if np.isfinite(x) else None for x in np.asarray(values, dtype=np.float32)]
+
+
+def _write(data: bytes, output: Path | None) -> None:
+    if output is not None:
+        write_atomically(output, data)
+        return
+    _check_stdout()
+    stream = getattr(sys.stdout, "buffer", None)
+    if stream is None:
+        sys.stdout.write(data.decode())
+    else:
+        sys.stdout.flush()
+        stream.write(data)
+    sys.stdout.flush()
+
+
+def _check_stdout() -> None:
+    if sys.stdout is None:  # as Python finds it after `>&-`
+        raise UsageError("there is no standard output to write to", hint="leave >&- away, or write > /dev/null")
 
 
 def _by_suffix(output: Path | None) -> str:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import typer
 
-from tsforecast.cli.options import DEBUG, FORMATS, QUIET, VERBOSE, Flags, data_sources, with_options
+from tsforecast.cli.inputs import read_for
+from tsforecast.cli.options import DEBUG, FORMATS, FUTURE_DATA, HORIZON, MISSING, QUIET, VERBOSE, Flags, with_options
 from tsforecast.cli.report import Reporter
-from tsforecast.options import ReadOptions
+from tsforecast.options import DomainOptions, ReadOptions
 
 
-@with_options(ReadOptions)
+@with_options(DomainOptions, ReadOptions)
 def predict(
     flags: Flags,
     model: Path = typer.Argument(..., help="Model file written by `tsforecast train`."),
     data: list[str] | None = typer.Argument(None, help="Files with the history; - or nothing is stdin."),
-    horizon: int = typer.Option(0, "--horizon", "-H", min=0, help="Steps to forecast; those of training by default."),
+    horizon: int | None = HORIZON,
     at: str = typer.Option("", "--at", help="Forecast from the last row up to this time instead of the last row."),
-    future_data: Path | None = typer.Option(
-        None, "--future-data", help="File with the future covariates over the horizon."
-    ),
+    future_data: Path | None = FUTURE_DATA,
     include_history: int = typer.Option(0, "--include-history", min=0, help="Also print the last N known rows."),
-    missing: str = typer.Option("", "--missing", help="Treat holes otherwise than in training (interpolate:6, ...)."),
+    missing: str = MISSING,
     output: Path | None = typer.Option(None, "--output", "-o", help="File to write; stdout by default."),
     format: str = typer.Option("", "--format", "-f", help=f"{FORMATS} [default: csv]"),
     json: bool = typer.Option(False, "--json", help="The same as --format json."),
@@ -38,34 +36,22 @@ def predict(
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # starting threads costs more than one forecast
     report = Reporter(quiet=quiet, verbose=verbose)
-    read_options = flags.settings().build(ReadOptions)
+    settings = flags.settings()
 
     from tsforecast import artifact, prediction
-    from tsforecast.cli.output import choose_format, shortest, write_table
+    from tsforecast.cli.output import check_outputs, choose_format, shortest, write_table
     from tsforecast.data.clock import parse_time
-    from tsforecast.data.read import read
 
     kind = choose_format("json" if json else format, output)
-    forecaster = artifact.load(model).forecaster
-    table = read(data_sources(data), read_options, stdin=sys.stdin.buffer, columns=forecaster.source_columns)
-    frame, notes = prediction.read_frame(forecaster, table, read_options, missing=missing)
-    for text in table.notes:
-        report.detail(text)
-    for text in notes:
-        report.note(text)
-    future = None
-    if future_data is not None:
-        future = prediction.read_future(
-            forecaster, read([future_data], read_options, stdin=sys.stdin.buffer), read_options
-        )
-    if horizon > forecaster.shape.horizon and not forecaster.network.free_running:
-        report.note(
-            f"horizon {horizon} is beyond the {forecaster.shape.horizon} steps of training: forecasts are fed back"
-        )
-    if caveat := prediction.caveat_of_quantiles(forecaster, horizon):
-        report.note(caveat)
+    check_outputs(output, replace=True, inputs=[model, *(data or []), future_data])
+    loaded = artifact.load(model).forecaster
+    forecaster, frame, future, _ = read_for(loaded, data, settings, report, missing=missing, future_data=future_data)
     moment = parse_time(at, frame.clock) if at else None
-    made = prediction.predict(forecaster, frame, horizon=horizon, at=moment, future=future)
+    made = prediction.predict(forecaster, frame, horizon=horizon or 0, at=moment, future=future)
+    for text in made.notes:
+        report.note(text)
+    for text in made.warnings:
+        report.warning(text)
     columns = made.columns(frame.clock, include_history)
     for name in made.numbers:
         if name in columns:

@@ -14,7 +14,7 @@ from tsforecast.durations import seconds
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
-    from tsforecast.preparation import Task
+    from tsforecast.task import Task
     from tsforecast.trainers.base import Progress
 
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -79,12 +79,14 @@ class Board:
         """Return what to call after every step of a training: it moves a line, or with ``--verbose`` says the step."""
         if self._bars is None:
             return self._say if self.report.verbose else _silent
-        naive, losses = task.naive_loss(), list[float]()
+        naive, losses, best = task.naive_loss(), list[float](), math.inf
         budget = seconds(task.forecaster.options.time_budget)
 
-        def show(step: Progress) -> None:
+        def show(step: Progress) -> None:  # within the training loop: a step must not cost more the later it comes
+            nonlocal best
             losses.append(step.valid_loss)
-            line.show(_text(step, min(losses), naive, line.spark(losses)), done=_share(step, task.steps, budget))
+            best = min(best, step.valid_loss)
+            line.show(_text(step, best, naive, line.spark(losses)), done=_share(step, task.steps, budget))
 
         return show
 
@@ -128,14 +130,13 @@ def sparkline(losses: Sequence[float]) -> str:
     """Return the course of the losses as a row of bars, on a logarithmic scale where all are positive.
 
     Args:
-        losses: Of every step; of many, an even choice is shown.
+        losses: Of every step; of many, an even choice is shown, without those that are not finite.
     """
-    known = [loss for loss in losses if math.isfinite(loss)]
-    if len(known) < 2:
+    marks = min(WIDTH, len(losses))
+    picked = [losses[i * (len(losses) - 1) // max(marks - 1, 1)] for i in range(marks)]
+    shown = [loss for loss in picked if math.isfinite(loss)]
+    if len(shown) < 2:
         return ""
-    last = len(known) - 1
-    width = min(WIDTH, len(known))
-    shown = [known[round(i * last / (width - 1))] for i in range(width)]
     heights = [math.log(loss) for loss in shown] if min(shown) > 0 else shown
     low, high = min(heights), max(heights)
     scale = (len(SPARKS) - 1) / (high - low) if high > low else 0.0

@@ -12,7 +12,7 @@ from tsforecast.errors import AnswerNo, UsageError
 if TYPE_CHECKING:
     from tsforecast.data.clock import Clock
     from tsforecast.evaluation import Evaluation
-    from tsforecast.scores import Forecasts
+    from tsforecast.forecasts import Forecasts
 
 
 _OF_QUANTILES = ("fan", "calibration")
@@ -103,7 +103,7 @@ def write_backtest(made: Evaluation, clock: Clock, series_id: str, path: Path) -
     import numpy as np
 
     from tsforecast.cli.output import shortest, write_table
-    from tsforecast.prediction import quantile_column
+    from tsforecast.forecast_columns import CUTOFF, forecast_column, quantile_column
 
     first = made.forecasts[0]
     fold, step = np.nonzero(np.any([np.isfinite(f.forecast) for f in made.forecasts], axis=0))
@@ -111,11 +111,11 @@ def write_backtest(made: Evaluation, clock: Clock, series_id: str, path: Path) -
     if series_id:
         columns[series_id] = [first.series_names[s] for s in first.series[fold]]
     cutoffs = clock.write(first.cutoff[fold]).values()
-    columns["cutoff"] = [" ".join(map(str, cells)) for cells in zip(*cutoffs, strict=True)]
+    columns[CUTOFF] = [" ".join(map(str, cells)) for cells in zip(*cutoffs, strict=True)]
     columns["step"] = (step + 1).tolist()
     for f in made.forecasts:
         columns[f.target] = shortest(f.actual[fold, step])
-        columns[f"{f.target}_forecast"] = shortest(f.forecast[fold, step])
+        columns[forecast_column(f.target)] = shortest(f.forecast[fold, step])
         for level, values in f.quantiles.items():
             columns[quantile_column(f.target, level)] = shortest(values[fold, step])
     write_table(columns, output=path)
@@ -128,9 +128,31 @@ def conclude(made: Evaluation, least: float | None, report: Reporter) -> None:
     for calibration in made.calibrations:
         report.note(f"{calibration.target}: {calibration.sentence}")
     for verdict in made.verdicts:
-        if least is not None and not verdict.skill >= least:
-            raise AnswerNo(
-                f"{verdict.target}: the skill over {verdict.best or 'any baseline'} is {verdict.skill:.3f}, "
-                f"less than {least:g}",
-                hint="see `tsforecast models` for other models, or lower --min-skill",
-            )
+        over = f"{verdict.target}: the skill over {verdict.best or 'any baseline'} in {verdict.loss} is"
+        check_skill(over, verdict.skill, verdict.p_value if verdict.skilled is False else None, least)
+
+
+def check_skill(over: str, skill: float, luck: float | None, least: float | None, more: str = "") -> None:
+    """Raise the answer no where a skill is too low, or may be luck.
+
+    A number below zero allows a forecast to be worse by so much, so that its skill need not be more than luck.
+
+    Args:
+        over: What the skill is over, in words.
+        skill: The skill.
+        luck: The p-value of what may be luck; None where it is more than that, or cannot be tested.
+        least: What was asked for; None: nothing.
+        more: What else may raise the skill.
+
+    Raises:
+        AnswerNo: It is not reached.
+    """
+    if least is None:
+        return
+    if not skill >= least:
+        hint = f"see `tsforecast models` for other models, {more}or lower --min-skill"
+        raise AnswerNo(f"{over} {skill:.3f}, less than {least:g}", hint=hint)
+    if least >= 0 and luck is not None:
+        why = f"but the two are not distinguishable (Diebold-Mariano p = {luck:.3f})"
+        hint = "score more folds: more rows with --test, a smaller --stride, no --n-windows"
+        raise AnswerNo(f"{over} {skill:.3f}, which is enough, {why}", hint=hint)

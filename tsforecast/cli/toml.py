@@ -10,9 +10,16 @@ from tsforecast.config import Settings
 from tsforecast.options import ColumnOptions, ReadOptions
 
 if TYPE_CHECKING:
-    from tsforecast.preparation import Task
+    from tsforecast.task import Task
 
-CHOSEN = ("horizon", "lags", "season_length", "cycle", "scale_by")  # what preparation resolves from the rows
+CHOSEN = (
+    "horizon",
+    "lags",
+    "season_length",
+    "cycle",
+    "scale_by",
+    "normalize",
+)  # what preparation resolves from the rows
 LEFT_OPEN = ("", 0, "0", "auto")
 
 
@@ -29,7 +36,6 @@ def config_text(task: Task, settings: Settings, columns: ColumnOptions, read_opt
     top: dict[str, Any] = {}
     for part in (columns, read_options, forecaster.options):
         top |= {k: v for k, v in dataclasses.asdict(part).items() if k not in ("model", "trainer")}
-    top["lags"] = top["lags"] or str(forecaster.shape.lags)
     lines = [_line(name, value, _origin(name, settings)) for name, value in top.items()]
     for section, name, options in (
         ("model", forecaster.options.model, forecaster.model_options),

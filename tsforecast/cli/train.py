@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tsforecast.cli.options import DATA, DEBUG, FORCE, QUIET, RECIPE, VERBOSE, Flags, data_sources, with_options
+from tsforecast.cli.inputs import read_table, tell
+from tsforecast.cli.options import DATA, DEBUG, FORCE, QUIET, RECIPE, VERBOSE, Flags, with_options
 from tsforecast.cli.progress import board
 from tsforecast.cli.report import Reporter
 from tsforecast.errors import Interrupted, UsageError
-from tsforecast.files import check_new
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 
 if TYPE_CHECKING:
     from tsforecast.fitting import Outcome
-    from tsforecast.preparation import Task
+    from tsforecast.task import Task
+
+UNTRAINED = "interrupted before the first step ended: nothing was saved"
 
 
 @with_options(ColumnOptions, FitOptions, ReadOptions)
@@ -48,27 +51,25 @@ def train(
     settings = flags.settings(config, pairs or [], recipe)
     columns, read_options = settings.build(ColumnOptions), settings.build(ReadOptions)
     options = settings.build(FitOptions)
-    path = None if print_config else _model_path(output, resume=resume, force=force)
+    path = None if print_config else _model_path(data or [], output, resume=resume, force=force)
 
-    from tsforecast import artifact, checkpoint, fitting, preparation
-    from tsforecast.data.read import read
+    with _stopping(path):
+        from tsforecast import artifact, checkpoint, fitting, preparation
 
-    table = read(data_sources(data), read_options, stdin=sys.stdin.buffer)
-    task = preparation.prepare(table, columns, read_options, options, settings.model, settings.trainer)
-    if path is None:
-        from tsforecast.cli.toml import config_text
+        table = read_table(data, read_options)
+        task = preparation.prepare(table, columns, read_options, options, settings.model, settings.trainer)
+        if path is None:
+            from tsforecast.cli.output import write_text
+            from tsforecast.cli.toml import config_text
 
-        typer.echo(config_text(task, settings, columns, read_options), nl=False)
-        return
-    for text in table.notes:
-        report.detail(text)
-    for text in task.notes:
-        report.note(text)
-    with board(report) as shown:
-        show, beside = shown.training(shown.line("training"), task), checkpoint.path_beside(path)
-        outcome = fitting.fit(task, on_progress=show, checkpoint=beside, resume=resume)
-    if outcome.forecaster.history:
-        artifact.save(path, outcome.forecaster, artifact.Fingerprint.of(outcome.forecaster, task.example()))
+            write_text(config_text(task, settings, columns, read_options))
+            return
+        tell(report, table, task.notes)
+        with board(report) as shown:
+            show, beside = shown.training(shown.line("training"), task), checkpoint.path_beside(path)
+            outcome = fitting.fit(task, on_progress=show, checkpoint=beside, resume=resume)
+        if outcome.forecaster.history:
+            artifact.save(path, outcome.forecaster, artifact.Fingerprint.of(outcome.forecaster, task.example()))
     if outcome.ended == "interrupted":
         raise _interruption(path, outcome)
     beside.unlink(missing_ok=True)
@@ -81,18 +82,47 @@ def train(
         write_json(summary)
 
 
-def _model_path(output: Path | None, *, resume: bool, force: bool) -> Path:
+def _model_path(data: list[str], output: Path | None, *, resume: bool, force: bool) -> Path:
     """Return the path of the model file; refuse, before any work, what could not be written in the end."""
-    if output is None:
-        raise UsageError("no model file to write", hint="name one with --output, for example -o model.safetensors")
-    return check_new(output, force=force or resume)
+    from tsforecast.cli.output import check_outputs
+
+    if output is None or str(output) == "-":
+        what = "no model file to write" if output is None else "a model is not text: it cannot be written to stdout"
+        raise UsageError(what, hint="name a file with --output, for example -o model.safetensors")
+    check_outputs(output, replace=force or resume, inputs=data)
+    return output
+
+
+@contextmanager
+def _stopping(path: Path | None) -> Iterator[None]:
+    """Say what Ctrl-C leaves where no model file is written any more: before the first step, or after the last one.
+
+    Args:
+        path: Of the model file; None where none was asked for.
+
+    Raises:
+        Interrupted: Ctrl-C was pressed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        from tsforecast.checkpoint import path_beside
+
+        if path is None:
+            raise
+        beside = path_beside(path)
+        if beside.exists():
+            what, hint = f"interrupted: what is done is in {beside}", "continue with the same command and --resume"
+            raise Interrupted(what, hint=hint) from None
+        raise Interrupted(UNTRAINED) from None
 
 
 def _interruption(path: Path, outcome: Outcome) -> Interrupted:
-    if not outcome.forecaster.history:
-        return Interrupted("interrupted before the first step ended: nothing was saved")
+    history = outcome.forecaster.history
+    if not history:
+        return Interrupted(UNTRAINED)
     return Interrupted(
-        f"interrupted after step {len(outcome.forecaster.history)}: the best so far is in {path}",
+        f"interrupted after step {history[-1]['step']:.0f}: the best so far is in {path}",
         hint="continue with the same command and --resume",
     )
 

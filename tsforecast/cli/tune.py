@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tsforecast.cli.options import DATA, DEBUG, FORCE, FORMAT, QUIET, RECIPE, VERBOSE, Flags, data_sources, with_options
+from tsforecast.cli.inputs import read_table, tell
+from tsforecast.cli.options import DATA, DEBUG, FORCE, FORMAT, QUIET, RECIPE, VERBOSE, Flags, with_options
 from tsforecast.cli.progress import Line, board
 from tsforecast.cli.report import Reporter
 from tsforecast.errors import Interrupted
@@ -48,12 +48,11 @@ def tune(
 
     tsforecast tune plant.csv -t power --future temperature -o best.toml
     """
-    from tsforecast.cli.output import choose_format, format_of_table, write_json
+    from tsforecast.cli.output import check_outputs, choose_format, format_of_table, write_json
 
     report = Reporter(quiet=quiet, verbose=verbose)
-    kind = format_of_table(format)
-    for path in (output, trials):
-        _refuse_old(path, force=force)
+    kind = format_of_table("json" if json else format)
+    check_outputs(output, trials, replace=force, inputs=data or [])
     settings = flags.settings(config, pairs or [], recipe)
     options = settings.build(TuneOptions)
     bench = _bench(settings, options, searches or [], data, report)
@@ -67,7 +66,7 @@ def tune(
         best = study.best
         if output is not None:
             _write_config(bench, best, options, output)
-        if json:
+        if kind == "json":
             write_json(_document(study, baselines))
         else:
             _write(study.front, study, bench, kind, None)
@@ -82,15 +81,7 @@ def _kept(study: Study, output: Path | None) -> str:
     return f"the best of them is in {output}" if output else "name a file with --output to keep the best of them"
 
 
-def _refuse_old(path: Path | None, *, force: bool) -> None:
-    from tsforecast.files import check_new
-
-    if path is not None:
-        check_new(path, force=force)
-
-
 def _bench(settings: Any, options: TuneOptions, searches: list[str], data: list[str] | None, report: Reporter) -> Bench:
-    from tsforecast.data.read import read
     from tsforecast.tuning.bench import Bench
     from tsforecast.tuning.search import check
     from tsforecast.tuning.space import parse_searches
@@ -98,12 +89,9 @@ def _bench(settings: Any, options: TuneOptions, searches: list[str], data: list[
     check(options)
     wanted = parse_searches(searches, options.models)
     columns, read_options = settings.build(ColumnOptions), settings.build(ReadOptions)
-    table = read(data_sources(data), read_options, stdin=sys.stdin.buffer)
+    table = read_table(data, read_options)
     bench = Bench(table, columns, read_options, settings, wanted)
-    for text in table.notes:
-        report.detail(text)
-    for text in bench.notes:
-        report.note(text)
+    tell(report, table, bench.notes)
     text = f"judged on {bench.judged} validation windows, those with {bench.longest} complete lags"
     if bench.judged < bench.possible:
         text += f", of {bench.possible} that the default lags have"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tsforecast.config import Layer, Settings, make, toml_layer, types_of
+from tsforecast.config import Layer, Settings, effective, make, toml_layer, types_of
 from tsforecast.errors import UsageError, did_you_mean
 from tsforecast.options import ColumnOptions, CompareOptions, FitOptions
 from tsforecast.recipes import find_recipe
@@ -100,8 +100,8 @@ def _entry(word: str, settings: Settings, chosen: CompareOptions) -> Entry:
     entry = Entry(
         name=":".join([name, *pairs]),
         options=options,
-        model=_of(model.Config, settings.model) | _section(own, "model"),
-        trainer=_of(trainer.Config, settings.trainer) | _section(own, "trainer"),
+        model=_of(model.Config, "model", settings.model, own),
+        trainer=_of(trainer.Config, "trainer", settings.trainer, own),
     )
     make(model.Config, entry.model, "model")
     make(trainer.Config, entry.trainer, "trainer")
@@ -140,9 +140,10 @@ def _assignment(word: str, pair: str) -> tuple[str, str]:
     raise UsageError(f"--models {word}: unknown option '{name}'", hint=did_you_mean(name, OWN))
 
 
-def _of(cls: type, fixed: Mapping[str, Any]) -> dict[str, Any]:
-    names = _names(cls)
-    return {name: value for name, value in fixed.items() if name in names}
+def _of(cls: type, section: str, fixed: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of an entry: its own, and those of all as far as it has them and they count beside its own."""
+    said = _section(own, section)
+    return {k: v for k, v in effective(cls, {**fixed, **said}, section).items() if k not in said} | said
 
 
 def _section(own: Mapping[str, Any], section: str) -> dict[str, Any]:
@@ -162,6 +163,10 @@ def _refuse_idle(settings: Settings, entries: Sequence[Entry]) -> None:
             if f"{section}.{name}" not in known:
                 what = f"no model that is compared has an option '{section}.{name}'"
                 raise UsageError(what, hint=did_you_mean(f"{section}.{name}", known))
+            if not any(name in getattr(entry, section) for entry in entries):  # where it exists, it has no effect
+                for entry in entries:
+                    if name in _names(_config(entry, section)):
+                        make(_config(entry, section), {**getattr(entry, section), name: fixed[name]}, section)
 
 
 def _config(entry: Entry, section: str) -> type:

@@ -15,10 +15,9 @@ from tsforecast.backtest import assemble
 from tsforecast.data.frame import Frame
 from tsforecast.data.window import thinned
 from tsforecast.forecaster import Forecaster
-from tsforecast.metrics.base import Floats, Metric
+from tsforecast.forecasts import Forecasts
+from tsforecast.metrics.base import Floats, Metric, settled
 from tsforecast.metrics.groups import Standing, standings
-from tsforecast.scores import Forecasts
-from tsforecast.verdict import shared_folds
 
 FEW = 0.9  # a baseline that has a forecast for a smaller share of the pairs is left out, rather than they for its sake
 
@@ -50,6 +49,8 @@ class Ground:
         cutoffs: (K,) last known rows of the folds, sorted.
 
     Attributes:
+        lags: Known steps before every fold, at least.
+        horizon: H.
         targets: One per target, without forecasts; empty when there are no folds.
         left_out: Baselines that lack too many forecasts.
     """
@@ -57,7 +58,8 @@ class Ground:
     def __init__(
         self, reference: Forecaster, frame: Frame, first: NDArray[np.int64], cutoffs: NDArray[np.int64]
     ) -> None:
-        self.frame, self.cutoffs, self.horizon = frame, cutoffs, reference.shape.horizon
+        self.frame, self.cutoffs = frame, cutoffs
+        self.lags, self.horizon = reference.shape.lags, reference.shape.horizon
         self.targets: tuple[Forecasts, ...] = ()
         self.left_out: list[str] = []
         if not len(cutoffs):
@@ -67,7 +69,7 @@ class Ground:
         made = assemble(reference, frame, cutoffs, first, ahead.time(), ahead.rows, nothing)
         self.left_out = [name for name in made[0].baselines if _coverage(made, name) < FEW]
         self.targets = tuple(_on_common_pairs(f, self.left_out) for f in made)
-        self._overlap = shared_folds(made[0])
+        self._overlap = made[0].shared_folds()
 
     def __len__(self) -> int:
         """K."""
@@ -79,27 +81,36 @@ class Ground:
         return list(self.targets[0].baselines)
 
     def forecasts(self, forecaster: Forecaster) -> Floats:
-        """Return the forecasts (K, H, T) of a forecaster."""
-        return forecaster.forecast(self.frame, self.cutoffs, self.horizon).point
+        """Return the forecasts (K, H, T) of a forecaster; those of a baseline that only rounding tells them from."""
+        values = forecaster.forecast(self.frame, self.cutoffs, self.horizon).point
+        spread = np.stack([f.scale[f.series, :1] for f in self.targets], axis=-1)
+        for name in self.baselines:
+            values = settled(values, self.baseline(name), spread)
+        return values
 
     def baseline(self, name: str) -> Floats:
         """Return the forecasts (K, H, T) of a baseline."""
         return np.stack([f.baselines[name] for f in self.targets], axis=-1)
 
     def score(self, values: Floats, metric: Metric) -> float:
-        """Score forecasts (K, H, T); of several targets the mean, in shares of naive if the metric has their unit."""
-        scores = [metric.score(f.pairs(values[..., t])) / self._unit(f, metric) for t, f in enumerate(self.targets)]
-        return float(np.mean(scores))
+        """Score forecasts (K, H, T), of unlike series each in its own unit.
+
+        Of several targets it is the mean, in shares of naive if the metric has their unit.
+        """
+        made = [self._comparable(t, values, metric) for t in range(len(self.targets))]
+        return float(np.mean([metric.score(f.pairs()) / self._unit(f, metric) for f in made]))
 
     def by_target(self, values: Floats, metric: Metric) -> dict[str, float]:
-        """Return the score of each target, in its own unit."""
-        return {f.target: metric.score(f.pairs(values[..., t])) for t, f in enumerate(self.targets)}
+        """Return the score of each target, in its own unit; of unlike series in theirs."""
+        made = [self._comparable(t, values, metric) for t in range(len(self.targets))]
+        return {f.target: metric.score(f.pairs()) for f in made}
 
     def losses(self, values: Floats, metric: Metric) -> Floats:
         """Return the loss (K, 1) of each fold; NaN where nothing of it is known."""
         total = np.zeros((len(self), 1))
-        for t, f in enumerate(self.targets):
-            loss = pair_losses(metric, f, values[..., t]) / self._unit(f, metric)
+        for t in range(len(self.targets)):
+            f = self._comparable(t, values, metric)
+            loss = pair_losses(metric, f) / self._unit(f, metric)
             known = np.isfinite(loss)
             count = known.sum(axis=1, keepdims=True)
             mean = np.where(known, loss, 0.0).sum(axis=1, keepdims=True) / np.maximum(count, 1)
@@ -110,6 +121,10 @@ class Ground:
         """Compare (K, 1) losses with the best of them."""
         return standings(losses, best, series=self.targets[0].series, overlap=self._overlap)
 
+    def _comparable(self, target: int, values: Floats, metric: Metric) -> Forecasts:
+        """Return the forecasts (K, H, T) of one target in the units that a metric averages."""
+        return replace(self.targets[target], forecast=values[..., target]).comparable(metric.unit)
+
     def _unit(self, f: Forecasts, metric: Metric) -> float:
         """Return what the scores of a target are divided by, so that several targets can be averaged."""
         if len(self.targets) == 1 or metric.unit != "target":
@@ -118,13 +133,13 @@ class Ground:
         return naive if naive > 0 else math.nan
 
 
-def pair_losses(metric: Metric, f: Forecasts, values: Floats) -> Floats:
-    """Return the loss (K, H) of each pair that a metric averages.
+def pair_losses(metric: Metric, f: Forecasts) -> Floats:
+    """Return the loss (K, H) of each pair of a forecast that a metric averages.
 
     Where larger is better: the negative of what is averaged, or, of a metric made from squared errors, these.
     """
     with np.errstate(all="ignore"):
-        first = metric.terms(f.pairs(values))[0]
+        first = metric.terms(f.pairs())[0]
     plain = type(metric).finish is Metric.finish
     return first if metric.smaller_is_better or not plain else -first
 

@@ -39,7 +39,7 @@ class Row:
         ended: Why training ended: ``finished``, ``patience``, ``time budget``; ``failed``, or ``baseline``.
         problem: Why it has failed.
         hint: What to do about it.
-        chosen: Whether it is the one that is kept.
+        chosen: Whether it is the choice.
     """
 
     model: str
@@ -79,8 +79,9 @@ class Ranking:
         valid_folds: Validation folds that the choice was made on; 0: there were none, and the test folds chose.
         seeds: Trainings of each model.
         ended: ``finished`` or ``interrupted``.
+        p_value: Diebold-Mariano test of the choice against the best baseline, adjusted by Holm for all that are ranked.
         notes: What a reader must know.
-        kept: The chosen model, as a model file holds it.
+        kept: The choice, as a model file holds it.
     """
 
     rows: tuple[Row, ...]
@@ -91,6 +92,7 @@ class Ranking:
     valid_folds: int
     seeds: int
     ended: str
+    p_value: float
     notes: Sequence[str]
     kept: Artifact
 
@@ -111,13 +113,18 @@ class Ranking:
 
     @property
     def chosen(self) -> Row:
-        """The model that is kept."""
+        """The choice."""
         return next(row for row in self.rows if row.chosen)
 
     @property
     def baseline(self) -> Row:
         """The best baseline."""
         return next(row for row in self.ranked if row.is_baseline)
+
+    @property
+    def skilled(self) -> bool:
+        """Whether the choice is better than the best baseline by more than luck."""
+        return self.chosen.skill > NEGLIGIBLE and self.p_value < SIGNIFICANT
 
     def columns(self) -> dict[str, list[Any]]:
         """Return the table: a column for each figure, a row for each model and baseline."""
@@ -155,6 +162,12 @@ class Ranking:
             "ended": self.ended,
             "chosen": self.chosen.model,
             "chosen_on": "valid" if self.valid_folds else "test",
+            "baseline": self.baseline.model,
+            "skill": self.chosen.skill,
+            "skilled": self.skilled,
+            "p_value": self.p_value,
+            "sentence": self.sentence,
+            "groups": self.groups,
             "correction": "holm",
             "ranking": [dict(vars(row)) for row in self.rows],
             "notes": list(self.notes),
@@ -162,26 +175,26 @@ class Ranking:
 
     @property
     def sentence(self) -> str:
-        """What the comparison comes to, and what may be claimed about the model that is kept."""
+        """What the comparison comes to, and what may be claimed about the choice."""
         row, metric = self.chosen, self.metric
-        trained = [r for r in self.ranked if not r.is_baseline]
-        among = f"chosen among {len(trained)}" if len(trained) > 1 else "the only one trained"
+        trained = sum(not r.is_baseline for r in self.ranked)
         mean = f" (mean of {self.seeds} trainings)" if self.seeds > 1 else ""
-        score = f"its {metric} of {row.scores[metric]:.4g}{mean}"
-        if self.valid_folds:
-            how = f"{among} by the {metric} of {self.valid_folds} validation folds"
-            claim = f"{how}; {score} is over {self.folds} test folds that chose nothing, {_place(row, self.ranked)}"
-        elif len(trained) > 1:
-            claim = f"{among} on these very {self.folds} folds: {score} ({_place(row, self.ranked)}) is too good"
+        score, place = f"its {metric} of {row.scores[metric]:.4g}{mean}", _place(row, self.ranked)
+        if trained == 1:
+            claim = f"is the choice, as the only one trained; {score} is over {self.folds} test folds, {place}"
+        elif self.valid_folds:
+            how = f"is the choice among {trained} by the {metric} of {self.valid_folds} validation folds"
+            claim = f"{how}; {score} is over {self.folds} test folds that chose nothing, {place}"
         else:
-            claim = f"{among}: {score} on {self.folds} folds, {_place(row, self.ranked)}"
-        return f"{row.model} is kept, {claim}{self._skill(row)}"
+            claim = f"is the choice among {trained} on these very {self.folds} folds: {score} ({place}) is too good"
+        return f"{row.model} {claim}{self._skill(row)}"
 
     def _skill(self, row: Row) -> str:
         if math.isnan(row.skill):
             return ""
         better = f"{abs(row.skill):.1%} {'better' if row.skill > 0 else 'worse'} than {self.baseline.model}"
-        return f", {better}"
+        luck = f", which may be luck (p = {self.p_value:.3f})" if row.skill > 0 and not self.skilled else ""
+        return f", {better}{luck}"
 
     @property
     def groups(self) -> str:

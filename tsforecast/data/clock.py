@@ -74,6 +74,10 @@ class Clock:
             written[name] = list(map(int, texts)) if numeric and _INTEGER.fullmatch(format) else texts
         return written
 
+    def text(self, moment: int) -> str:
+        """Return one time as the input writes it, for messages."""
+        return " ".join(str(cells[0]) for cells in self.write(np.array([moment], dtype=np.int64)).values())
+
     def _write_steps(self, steps: list[int]) -> dict[str, list[str] | list[int] | list[Decimal]]:
         if not self.sampling:
             return {STEP: steps}
@@ -164,8 +168,7 @@ def parse_time(text: str, clock: Clock) -> int:
         if "%z" in format and not clock.zone:
             raise UsageError(f"'{text}' has an offset, the data has none", hint="leave the offset away")
         return int(time[0]) - (clock.offset * MINUTE if clock.zone and "%z" not in format else 0)
-    example = " ".join(str(values[0]) for values in clock.write(np.zeros(1, dtype=np.int64)).values())
-    raise UsageError(f"'{text}' is not a time", hint=f"write it like {example}, or like 1970-01-31 12:00")
+    raise UsageError(f"'{text}' is not a time", hint=f"write it like {clock.text(0)}, or like 1970-01-31 12:00")
 
 
 def find_clock(table: Table, options: ReadOptions, known: Clock | None = None) -> tuple[Clock, NDArray[np.int64]]:

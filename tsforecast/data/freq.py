@@ -16,6 +16,8 @@ DAY = 24 * HOUR
 WEEK = 7 * DAY
 UNITS = {"D": DAY, "h": HOUR, "min": 60 * SECOND, "s": SECOND, "ms": 1_000, "us": 1}
 MONTHS = {"MS": (1, 1), "ME": (1, 0), "QS": (3, 1), "QE": (3, 0), "YS": (12, 1), "YE": (12, 0)}  # (months, anchor)
+WORDS = (("year", 12), ("month", 1), ("week", WEEK), ("day", DAY), ("hour", HOUR), ("minute", 60 * SECOND),
+         ("second", SECOND), ("millisecond", 1_000), ("microsecond", 1))  # fmt: skip
 OLD = {"H": "h", "T": "min", "S": "s", "L": "ms", "U": "us", "d": "D", "M": "ME", "Q": "QE", "Y": "YE", "A": "YE"}
 NICE = tuple(
     n * unit
@@ -66,6 +68,15 @@ class Freq:
             return monthly(count * months, anchor)
         known = [*UNITS, *MONTHS, "W", "B", "15min", "trading", "step"]
         raise UsageError(f"--freq '{alias}' is not a frequency", hint=did_you_mean(alias, known))
+
+    @property
+    def spacing(self) -> str:
+        """The step in words: ``a month``, ``15 minutes``."""
+        if self.kind not in ("fixed", "month"):
+            return {"business": "a business day", "trading": "a trading day"}.get(self.kind, "a step")
+        sizes = WORDS[:2] if self.kind == "month" else WORDS[2:]
+        word, size = next((word, size) for word, size in sizes if self.step % size == 0)
+        return f"a{'n' * (word == 'hour')} {word}" if self.step == size else f"{self.step // size} {word}s"
 
     def after(self, last: int, count: int) -> NDArray[np.int64]:
         """Return the ``count`` timestamps after ``last``, in microseconds."""

@@ -10,7 +10,7 @@ from tsforecast.data.columns import may_be_time
 from tsforecast.data.lines import LineOrigin, Origin
 from tsforecast.data.read_text import read_text
 from tsforecast.data.sniff import Dialect
-from tsforecast.data.source import Source, open_source
+from tsforecast.data.source import DAMAGED, Source, open_source
 from tsforecast.data.table import Table, listed
 from tsforecast.errors import DataError
 from tsforecast.options import ReadOptions
@@ -47,7 +47,7 @@ def read(
         raise DataError("no data was named", hint="name a file, or pipe data in and say -")
     for table in tables:
         if table.n_rows == 0:
-            raise DataError(f"{table.name}: has a header and no rows")
+            raise DataError(f"{table.name}: has a header and no rows", hint="check what was to write it")
     return tables[0] if len(tables) == 1 else _stack(tables)
 
 
@@ -85,7 +85,7 @@ def _read_parquet(source: Source, options: ReadOptions, columns: Sequence[str] |
         ]
         data = file.read(columns=kept)
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{source.name}: cannot be read as Parquet: {error}") from error
+        raise DataError(f"{source.name}: cannot be read as Parquet: {error}", hint=DAMAGED) from error
     return _table(data, Origin(source.name, data.num_rows), tuple(names), options)
 
 

@@ -97,7 +97,9 @@ def _read(
             else:
                 raise _explain(source, dialect, error) from error
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{source.name}: cannot be read: {error}") from error
+            raise DataError(
+                f"{source.name}: cannot be read: {error}", hint="give its --encoding, or write it again"
+            ) from error
 
 
 def _call_arrow(

@@ -13,6 +13,7 @@ from tsforecast.data.table import Table, and_more
 from tsforecast.errors import DataError
 
 Ints = NDArray[np.int64]
+MUCH_FINER = 10  # times: what --freq may be finer than the rows, which are then a record full of holes
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def settle_duplicates(found: Rows, how: str, table: Table, clock: Clock, notes: 
         return found
     if how == "error":
         at = np.flatnonzero(same)[0]
-        stamp = " ".join(str(texts[0]) for texts in clock.write(found.time[at : at + 1]).values())
+        stamp = clock.text(int(found.time[at]))
         first, second = table.places(found.rows[at - 1 : at + 1])
         raise DataError(
             f"{first} and {second}: two rows for {stamp}{and_more(count)}",
@@ -116,6 +117,9 @@ def choose_freq(found: Rows, alias: str, fitted: bool, clock: Clock) -> Freq:
     daily = given.kind in weekdays and (seen.kind in weekdays or seen.alias == "D") and is_weekdays(found.time)
     steps = steps_of(found.time, found.bounds)
     holey = not fitted and given.kind == "fixed" and not np.any(steps % given.step)
+    if holey and steps.min() > MUCH_FINER * given.step:
+        what = f"--freq says steps of {alias}, and no two rows are less than {seen.spacing} apart"
+        raise DataError(what, hint="leave --freq away")
     if not (daily or holey or (seen.kind, seen.step) == (given.kind, given.step)):
         who = "the model was trained on" if fitted else "--freq says"
         raise DataError(f"{who} steps of {alias}, the data has steps of {seen.alias}", hint="resample the data")

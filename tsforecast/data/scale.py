@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.errors import DataError
-
 SCALERS = ("standard", "robust", "minmax", "none")
 
 NOTHING = 1e-8  # a spread that is this part of what it is compared with, or less, is rounding
@@ -181,27 +179,20 @@ def _measure(column: NDArray[np.float32], kind: str) -> tuple[float, float]:
     return center, spread if spread > max(NOTHING * abs(center), TINY) else 1.0
 
 
-def transform(values: NDArray[np.float32], kind: str, names: tuple[str, ...]) -> NDArray[np.float32]:
+def transform(values: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
     """Apply the transform of the target: ``none``, or ``log`` (cumulative log returns, once windows are normalised).
 
     Args:
-        values: (N, T) target columns.
+        values: (N, T) target columns, NaN where missing.
         kind: ``none`` or ``log``.
-        names: T names, for the error.
 
-    Raises:
-        DataError: ``log`` of a value that is not positive.
+    Returns:
+        (N, T); NaN also where a value is not positive and has no logarithm: what needs it is refused or left out, as
+        where a value is missing.
     """
     if kind == "none":
         return values
-    for c, name in enumerate(names):
-        bad = np.flatnonzero(values[:, c] <= 0)
-        if len(bad):
-            raise DataError(
-                f"column '{name}': {values[bad[0], c]:g} has no logarithm ({len(bad)} rows are not positive)",
-                hint="use --transform none, or another --domain",
-            )
-    return np.log(values.astype(np.float64)).astype(np.float32)
+    return np.log(np.where(values > 0, values, np.nan).astype(np.float64)).astype(np.float32)
 
 
 def untransform(values: NDArray[np.float64], kind: str) -> NDArray[np.float64]:

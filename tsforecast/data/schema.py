@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tsforecast.data.clock import Clock
-from tsforecast.data.table import Table, listed
+from tsforecast.data.table import Table, how_to_rename, listed
 from tsforecast.errors import DataError, did_you_mean
 from tsforecast.options import ColumnOptions, ReadOptions
 
@@ -134,7 +134,8 @@ class Schema:
 
     def _missing(self, name: str, table: Table) -> DataError:
         if self.clock is not None:
-            return DataError(f"model needs column '{name}'; {table.name} has {listed(table.header, 20)}")
+            what = f"model needs column '{name}'; {table.name} has {listed(table.header, 20)}"
+            return DataError(what, hint=how_to_rename(name, table))
         return DataError(f"{table.name}: there is no column '{name}'", hint=did_you_mean(name, table.header))
 
     def to_json(self) -> dict[str, Any]:

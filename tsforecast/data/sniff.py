@@ -72,7 +72,7 @@ def sniff(head: bytes, whole: bool, options: ReadOptions, name: str) -> Dialect:
         kept = [i for i, end in enumerate(ends) if end > options.skip_lines]
         rows, ends = [rows[i] for i in kept], [ends[i] for i in kept]
     if not rows:
-        raise DataError(f"{name}: holds no rows")
+        raise DataError(f"{name}: holds no rows", hint="use a smaller --skip-lines, or check what was to write it")
     first = 0 if options.skip_lines >= 0 else _first_row(rows)
     body = rows[first + 1 :]
     header, skip = rows[first], ends[first]
@@ -80,7 +80,10 @@ def sniff(head: bytes, whole: bool, options: ReadOptions, name: str) -> Dialect:
         skip = ends[first - 1] if first else max(options.skip_lines, 0)
         header, body = [f"c{i + 1}" for i in range(len(header))], [header, *body]
     if not body:
-        raise DataError(f"{name}: has a header and no rows")
+        raise DataError(
+            f"{name}: has a header and no rows",
+            hint="say --no-header if that line is data, or check what was to write it",
+        )
     names = _fit_header([cell.strip() for cell in header], body)
     decimal = options.decimal or find_decimal(_some_cells(body), delimiter)
     sample = tuple(map(tuple, body[: max(10, 10 * CELLS // len(names))]))
@@ -97,7 +100,9 @@ def find_encoding(head: bytes, name: str) -> str:
             return "utf-16-le"
         if head[0::2].count(0) > 0.8 * half:
             return "utf-16-be"
-        raise DataError(f"{name}: holds zero bytes; it is not a table of text")
+        raise DataError(
+            f"{name}: holds zero bytes; it is not a table of text", hint="export it as CSV, or give its --encoding"
+        )
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

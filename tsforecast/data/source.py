@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tsforecast.errors import DataError, UsageError
+from tsforecast.errors import DataError, UsageError, closest
 
+DAMAGED = "is it whole? copy or write it again"
 CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 ARCHIVES = {
     b"PK\x03\x04": "a ZIP archive or a spreadsheet",
@@ -49,7 +50,7 @@ class Source:
             with self.open() as stream:
                 return bytes(stream.read(size))
         except OSError as error:
-            raise DataError(f"{self.name}: cannot be read: {error}") from error
+            raise DataError(f"{self.name}: cannot be read: {error}", hint=DAMAGED) from error
 
 
 def open_source(source: str | Path, stdin: BinaryIO | None) -> Source:
@@ -72,16 +73,25 @@ def open_source(source: str | Path, stdin: BinaryIO | None) -> Source:
             content = b"" if path.is_file() else file.read()  # a pipe such as <(command) can be read only once
             magic = content[:8] or file.read(8)
     except FileNotFoundError:
-        raise DataError(f"{source}: no such file") from None
+        raise DataError(f"{source}: no such file", hint=_near(path)) from None
     except OSError as error:
-        raise DataError(f"{source}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{source}: cannot be read: {error.strerror}", hint="check who may read it") from error
     kept = Source(str(source), data=content) if content else Source(str(source), path=path)
     return _identify(str(source), magic, kept)
 
 
+def _near(path: Path) -> str:
+    """Say what a file that is not there may be called."""
+    try:
+        stem = closest(path.stem, (entry.stem for entry in path.parent.iterdir() if entry.suffix == path.suffix))
+    except OSError:
+        return f"there is no folder {path.parent}"
+    return f"did you mean '{path.with_stem(stem)}'?" if stem else "check the path; - is standard input"
+
+
 def _identify(name: str, magic: bytes, source: Source) -> Source:
     if not magic:
-        raise DataError(f"{name}: is empty")
+        raise DataError(f"{name}: is empty", hint="check what was to write it")
     for start, what in ARCHIVES.items():
         if magic.startswith(start):
             raise DataError(f"{name}: is {what}, not a table of text", hint="export it as CSV")

@@ -51,7 +51,7 @@ def split(frame: Frame, valid: str, test: str, parse: Callable[[str], int]) -> S
         parse: Turns a date into the frame's time.
 
     Raises:
-        UsageError: Sizes that leave no training rows, or that are no size.
+        UsageError: Sizes that leave no training rows, that are no size, or dates after the last row.
     """
     start, end = frame.bounds[:-1], frame.bounds[1:]
     tested = _cut(frame, test, "test", end, parse)
@@ -68,6 +68,9 @@ def _cut(frame: Frame, size: str, name: str, end: NDArray[np.int64], parse: Call
         number = float(size)
     except ValueError:
         moment = parse(size)
+        if not (frame.time >= moment).any():
+            last = frame.clock.text(int(frame.time.max()))
+            raise UsageError(f"--{name} {size}: the last row is at {last}", hint="give a date of the data") from None
         bounds = zip(frame.bounds[:-1], frame.bounds[1:], strict=True)
         return np.array([a + np.searchsorted(frame.time[a:b], moment) for a, b in bounds], dtype=np.int64)
     if not 0 <= number < np.inf or (number >= 1 and number != int(number)):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tsforecast.data import arrow
 from tsforecast.data.lines import Origin
 from tsforecast.data.numerals import to_number
-from tsforecast.errors import DataError, did_you_mean
+from tsforecast.errors import DataError, closest, did_you_mean
 
 
 @dataclass
@@ -78,7 +78,9 @@ class Table:
         elif str(column.type) == "string":
             values = self._read_numbers(name).astype(dtype)
         else:
-            raise DataError(f"{self.name}: column '{name}' holds {column.type}, not numbers")
+            raise DataError(
+                f"{self.name}: column '{name}' holds {column.type}, not numbers", hint="name another column"
+            )
         for sentinel in self._sentinels:
             values[values == dtype(sentinel)] = np.nan
         return values
@@ -146,6 +148,12 @@ class Table:
     @cached_property
     def _sentinels(self) -> list[float]:
         return [number for number in (to_number(text) for text in self.null) if number is not None]
+
+
+def how_to_rename(name: str, table: Table) -> str:
+    """Return what to do about a column that a model needs and a table lacks."""
+    near = closest(name, table.header)
+    return f"did you mean '{near}'? call it '{name}' in the data" if near else "rename the column of the data"
 
 
 def and_more(count: int) -> str:

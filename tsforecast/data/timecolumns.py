@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tsforecast.data import arrow, timestyle
 from tsforecast.data.clock import Clock
 from tsforecast.data.columns import is_time_of_day, name_score, part_of, parts
-from tsforecast.data.table import Table, and_more, listed
+from tsforecast.data.table import Table, and_more, how_to_rename, listed
 from tsforecast.data.timeread import Reading, guess_formats, read_columns, sample
 from tsforecast.durations import duration
 from tsforecast.errors import DataError, UsageError
@@ -32,9 +32,12 @@ def find(table: Table, options: ReadOptions, known: Clock | None) -> tuple[Clock
     if columns and (reading is None or not reading.ok.all()):
         reading = read_columns(table, columns, options)
         if reading is None:
-            values = " ".join(str(table.column(name)[0].as_py()) for name in columns)
-            message = f"{table.name}: column {listed(columns)}: '{values}' is not a time"
-            raise DataError(message, hint="give --date-format")
+            values = " ".join(sample(table, name)[0] for name in columns)
+            first = int(np.argmax(table.codes(columns[0])[0] >= 0))
+            message = (
+                f"{table.where(first)}: column {listed(f'{name!r}' for name in columns)}: '{values}' is not a time"
+            )
+            raise DataError(message, hint="name the column that holds time, or give --date-format")
     if reading is None:
         reading = _best(table, _candidates(table, options))
     if not reading.ok.all():
@@ -71,7 +74,7 @@ def _named(table: Table, options: ReadOptions, known: Clock | None) -> list[str]
     if missing:
         raise DataError(
             f"model needs the time column '{missing[0]}'; {table.name} has {listed(table.header, 20)}",
-            hint="rename the column, or give --time",
+            hint=f"{how_to_rename(missing[0], table)}, or give --time",
         )
     return names
 

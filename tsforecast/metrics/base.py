@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 _SAME = 1e-6  # two levels this close are one: 1 - 0.9 is not 0.1 in binary
+_ROUNDING = 8 * float(np.finfo(np.float32).eps)  # a share; the logarithm of a million and back may lose half of it
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,22 @@ def pairs(
         center=low / 2 + high / 2,
         quantiles={level: np.asarray(value, np.float64) for level, value in sorted((quantiles or {}).items())},
     )
+
+
+def settled(values: Floats, reference: Floats, spread: Floats) -> Floats:
+    """Return values, with those that differ from a reference by rounding alone replaced by the reference.
+
+    Networks compute in float32, on scaled values. So the forecast of a price that does not change comes back a fraction
+    of a cent off it: its sign is no direction, and its error is not smaller or larger than that of the last value.
+
+    Args:
+        values: Forecasts or actuals.
+        reference: What they are compared with, of a shape that fits.
+        spread: How much the series varies, which is what a value near zero was scaled with; NaN where unknown.
+    """
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        near = np.abs(values - reference) < _ROUNDING * np.fmax(np.abs(reference), spread)
+    return np.where(near, reference, values)
 
 
 def central(levels: Sequence[float]) -> list[tuple[float, float]]:

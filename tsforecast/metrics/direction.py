@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from tsforecast.metrics.base import Floats, Metric, Pairs
+from tsforecast.metrics.base import Floats, Metric, Pairs, settled
 
 
 class DirectionalAccuracy(Metric):
-    """Share of pairs where forecast and actual lie on the same side of the last known value."""
+    """Share of pairs where forecast and actual lie on the same side of the last known value, by more than rounding."""
 
     name = "directional_accuracy"
     help = "Share of rows whose up or down from the last known value was called: 0.5 is a coin, 1 is perfect."
@@ -21,10 +21,15 @@ class DirectionalAccuracy(Metric):
 
     def terms(self, pairs: Pairs) -> tuple[Floats, ...]:
         """Return 1 where the direction was called and 0 where not; a forecast of no change is never right."""
-        move = np.sign(pairs.actual - pairs.last)
-        called = np.sign(pairs.forecast - pairs.last)
+        move, called = moves(pairs, pairs.actual), moves(pairs, pairs.forecast)
         hit = (move == called).astype(np.float64)
         return (np.where((move == 0) | np.isnan(move) | np.isnan(called), np.nan, hit),)
+
+
+def moves(pairs: Pairs, values: Floats) -> Floats:
+    """Return 1 where values lie above the last known one, -1 below it, 0 where only rounding tells them from it."""
+    signs: Floats = np.sign(settled(values, pairs.last, pairs.scale_abs) - pairs.last)
+    return signs
 
 
 def wilson_interval(share: float, n: float, z: float = 1.959963984540054) -> tuple[float, float]:

@@ -95,3 +95,19 @@ def long_run_variance(values: Floats, code: NDArray[np.int64], bandwidth: int) -
         sums = running[np.minimum(ends, len(part))] - running[np.maximum(ends - bandwidth, 0)]
         total += float(sums @ sums) / bandwidth
     return total / len(values)
+
+
+def beyond_noise(losses: Floats, lower: Floats, independent: int, *, least: float = 0.0) -> bool:
+    """Tell whether one choice has lower losses than another beyond one standard error of the mean difference.
+
+    Source: the one-standard-error rule of L. Breiman et al., Classification and Regression Trees (1984), section 3.4.3.
+
+    Args:
+        losses: (m,) of every window with the one choice.
+        lower: (m,) with the other one.
+        independent: How many of the windows do not overlap.
+        least: Share of the mean loss that must be gained, too.
+    """
+    gain = losses - lower
+    error = gain.std(ddof=1) / np.sqrt(independent)
+    return bool(gain.mean() > max(error, least * losses.mean()))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforecast.config import NoOptions
 from tsforecast.ops.base import Array, Ops
 from tsforecast.registry import MODELS
 
 Params = dict[str, Array]
 FloatArray = NDArray[np.float32]
+
+SMALL = 0.1  # what leads to the output starts small: under window normalisation the forecast is then close to naive
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,6 @@ class Inputs:
         return dataclasses.replace(self, **changes)
 
 
-@dataclass(frozen=True)
-class NoOptions:
-    """A model without options."""
-
-
 class Network(ABC):
     """The equations of one model for given sizes: a pure function of parameters and inputs.
 
@@ -111,6 +110,8 @@ class Network(ABC):
             nothing to add; it is then left out.
         mixes: Whether several targets are forecast together unless the user says otherwise, else each by itself.
         reads_lag_set: Whether the network reads only the lags of a set such as ``1:24,168`` and not all up to the last.
+        design: Of a network that is linear in its parameters, (back end, inputs) -> features (B, D): its forecast is
+            ``features @ weight + bias``, reshaped, and it has no parameters but ``weight`` (D, O) and ``bias`` (O,).
     """
 
     Config: ClassVar[type] = NoOptions
@@ -120,6 +121,7 @@ class Network(ABC):
     equivariant: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
     reads_lag_set: ClassVar[bool] = False
+    design: Callable[[Ops, Inputs], Array] | None = None
 
     def __init__(self, config: Any, dims: Dims) -> None:
         self.config = config
@@ -152,6 +154,15 @@ class Network(ABC):
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
         """Draw initial parameters: name -> float32 array."""
 
+    def measured(self, target: FloatArray, starts: NDArray[np.int64]) -> dict[str, FloatArray]:  # noqa: ARG002
+        """Return the parameters that are measured in the training rows instead of drawn.
+
+        Args:
+            target: (n, T) scaled rows.
+            starts: First rows of the training windows.
+        """
+        return {}
+
     @abstractmethod
     def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
         """Forecast one block.
@@ -168,7 +179,13 @@ class Around(Network):
     Args:
         network: The network inside.
         dims: Sizes that this one is for; the inner one's by default.
+
+    Attributes:
+        solvable: Whether a linear network inside can be solved for through this one: the forecast stays linear in its
+            ``weight`` and ``bias``, of features that :meth:`inside` leaves as they are after training.
     """
+
+    solvable: bool = False
 
     def __init__(self, network: Network, dims: Dims | None = None) -> None:
         super().__init__(network.config, dims or network.dims)
@@ -192,6 +209,22 @@ class Around(Network):
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
         return self.network.init(rng)
 
+    def measured(self, target: FloatArray, starts: NDArray[np.int64]) -> dict[str, FloatArray]:
+        return self.network.measured(target, starts)
+
+    def inside(self, ops: Ops, inputs: Inputs) -> Inputs:  # noqa: ARG002 - for those that override it
+        """Return what the network inside sees of fresh parameters, but for learned vectors: the same by default."""
+        return inputs
+
+
+def layers(network: Network) -> tuple[list[Around], Network]:
+    """Return what is around a network, the outermost first, and the innermost one."""
+    found: list[Around] = []
+    while isinstance(network, Around):
+        found.append(network)
+        network = network.network
+    return found, network
+
 
 def make_network(name: str, options: Any, dims: Dims) -> Network:
     """Return the network registered as ``name``.
@@ -209,7 +242,11 @@ def make_network(name: str, options: Any, dims: Dims) -> Network:
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> FloatArray:
-    """Draw weights from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), LeCun et al. (1998), section 4.6."""
+    """Draw weights from U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+
+    Source: the commonly used heuristic of X. Glorot & Y. Bengio, Understanding the difficulty of training deep
+    feedforward neural networks, AISTATS 2010, eq. 1.
+    """
     bound = 1.0 / np.sqrt(max(fan_in, 1))
     return rng.uniform(-bound, bound, size=shape).astype(np.float32)
 

@@ -34,6 +34,7 @@ class Independent(Around):
     def __init__(self, network: Network, dims: Dims, embedding: int) -> None:
         super().__init__(network, dims)
         self.embedding = embedding
+        self.solvable = not embedding
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
         params = dict(self.network.init(rng))

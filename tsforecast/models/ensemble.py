@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforecast.models.base import Around, FloatArray, Inputs, Network, Params, prefixed, subset
 from tsforecast.ops.base import Array, Ops
@@ -35,6 +36,10 @@ class Ensemble(Around):
         for name in self.names:
             params |= prefixed(self.network.init(rng), name)
         return params
+
+    def measured(self, target: FloatArray, starts: NDArray[np.int64]) -> dict[str, FloatArray]:
+        found = self.network.measured(target, starts)
+        return {key: value for name in self.names for key, value in prefixed(found, name).items()}
 
     def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
         each = [self.network.apply(ops, subset(params, name), inputs) for name in self.names]

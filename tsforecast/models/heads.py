@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsforecast.models.base import Dims, FloatArray, Inputs, Params, uniform, zeros
+from tsforecast.models.base import SMALL, Dims, FloatArray, Inputs, Params, uniform, zeros
 from tsforecast.ops.base import Array, Ops
-
-SMALL = 0.1  # the head starts small: under window normalisation a fresh network is then close to the naive forecast
 
 
 def init_direct(rng: np.random.Generator, state: int, dims: Dims, *, highway: bool) -> dict[str, FloatArray]:

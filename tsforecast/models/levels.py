@@ -15,7 +15,8 @@ class Levels(Around):
     """A network whose Q outputs become quantiles in order: the median as it is, the others by steps away from it.
 
     Each step is a smooth positive part of the difference of two neighbouring outputs, softplus(b d) / b. So a shift of
-    all outputs shifts all quantiles, and the median is what a network that feeds itself has fed back.
+    all outputs shifts all quantiles, and the median is what a network that feeds itself has fed back. It goes around
+    the window normalisation: inside, a negative gain of ``revin`` would turn the order round.
 
     Source: increments of one sign, see Y. Park et al., Learning quantile functions without quantile crossing for
     distribution-free time series forecasting, AISTATS 2022, section 3.1; here outwards from the median.

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from tsforecast.config import option
-from tsforecast.models.base import FloatArray, Inputs, Network, Params, uniform, zeros
+from tsforecast.models.base import SMALL, FloatArray, Inputs, Network, Params, uniform, zeros
 from tsforecast.ops.base import Array, Ops
 
 
@@ -50,7 +50,7 @@ class Linear(Network):
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
         out = self.block * self.dims.targets * self.dims.quantiles
-        return {"weight": 0.1 * uniform(rng, (self.features, out), self.features), "bias": zeros(out)}
+        return {"weight": SMALL * uniform(rng, (self.features, out), self.features), "bias": zeros(out)}
 
     def design(self, ops: Ops, inputs: Inputs) -> Array:
         """Return the features (B, D) in which the forecast is linear."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforecast.models.base import Around, FloatArray, Inputs, Params
 from tsforecast.ops.base import Array, Ops
@@ -23,13 +24,16 @@ class Local(Around):
         network: The network of one series, made for the sizes of all S.
     """
 
-    def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
-        count = self.dims.series
-        return {name: np.repeat(value[None], count, axis=0) for name, value in self.network.init(rng).items()}
+    solvable = True
 
-    def inside(self, ops: Ops, inputs: Inputs) -> Inputs:  # noqa: ARG002 - as those of other networks
-        """Return what the network of a series sees: what this one sees."""
-        return inputs
+    def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
+        return self._of_each(self.network.init(rng))
+
+    def measured(self, target: FloatArray, starts: NDArray[np.int64]) -> dict[str, FloatArray]:
+        return self._of_each(self.network.measured(target, starts))
+
+    def _of_each(self, params: dict[str, FloatArray]) -> dict[str, FloatArray]:
+        return {name: np.repeat(value[None], self.dims.series, axis=0) for name, value in params.items()}
 
     def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
         return ops.by_group(

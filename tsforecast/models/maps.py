@@ -10,8 +10,7 @@ from typing import Any, Protocol, final
 import numpy as np
 
 from tsforecast.errors import UsageError
-from tsforecast.models.base import Dims, FloatArray, Params, prefixed, subset, uniform, zeros
-from tsforecast.models.heads import SMALL
+from tsforecast.models.base import SMALL, Dims, FloatArray, Params, prefixed, subset, uniform, zeros
 from tsforecast.ops.base import Array, Ops
 
 HIDDEN = 512  # CycleNet/MLP, Lin et al. (2024)
@@ -88,35 +87,35 @@ class SparseMap:
 
     Args:
         dims: Sizes of the window.
-        config: Gives ``period``, ``hidden``, ``activation`` and ``dropout``.
+        config: Gives ``hidden``, ``activation`` and ``dropout``.
     """
 
     def __init__(self, dims: Dims, config: Any) -> None:
         self.dims = dims
-        self.period = config.period or dims.season_length
-        if self.period > dims.lags:
+        self.season = dims.season_length
+        if self.season > dims.lags:
             raise UsageError(
-                f"the sparse tdnn looks back whole periods of {self.period} steps, the window has {dims.lags}",
-                hint=f"use --lags {self.period} or more, or a smaller model.period",
+                f"the sparse tdnn looks back whole seasons of {self.season} steps, the window has {dims.lags}",
+                hint=f"use --lags {self.season} or more, or a smaller --season-length",
             )
-        self.seasons = dims.lags // self.period
-        out = -(-dims.horizon // self.period) * dims.quantiles
+        self.seasons = dims.lags // self.season
+        out = -(-dims.horizon // self.season) * dims.quantiles
         wide = config.hidden
         self.map = HiddenMap(self.seasons, wide, out, config) if wide else LinearMap(self.seasons, out)
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:
-        return {"gather": zeros(1 + 2 * (self.period // 2))} | self.map.init(rng)
+        return {"gather": zeros(1 + 2 * (self.season // 2))} | self.map.init(rng)
 
     def apply(self, ops: Ops, params: Params, window: Array) -> Array:
         batch, targets = window.shape[:2]
         quantiles = self.dims.quantiles
-        window = window[..., -self.seasons * self.period :]
-        half = ops.zeros((batch, targets, self.period // 2))
+        window = window[..., -self.seasons * self.season :]
+        half = ops.zeros((batch, targets, self.season // 2))
         window = window + filtered(ops, ops.concat([half, window, half], 2), params["gather"])
-        phases = window.reshape((batch, targets, self.seasons, self.period)).swapaxes(2, 3)
+        phases = window.reshape((batch, targets, self.seasons, self.season)).swapaxes(2, 3)
         out = self.map.apply(ops, params, phases)  # (B, T, P, seasons ahead * Q)
-        out = out.reshape((batch, targets, self.period, out.shape[3] // quantiles, quantiles)).swapaxes(2, 3)
-        out = out.reshape((batch, targets, out.shape[2] * self.period * quantiles))
+        out = out.reshape((batch, targets, self.season, out.shape[3] // quantiles, quantiles)).swapaxes(2, 3)
+        out = out.reshape((batch, targets, out.shape[2] * self.season * quantiles))
         return out[..., : self.dims.horizon * quantiles]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforecast.models.base import FloatArray, Inputs, Network, Params, zeros
 from tsforecast.ops.base import Array, Ops
@@ -71,6 +72,11 @@ class Drift(Network):
 
     def init(self, rng: np.random.Generator) -> dict[str, FloatArray]:  # noqa: ARG002 - measured, not drawn
         return {"slope": zeros(self.dims.targets)}
+
+    def measured(self, target: FloatArray, starts: NDArray[np.int64]) -> dict[str, FloatArray]:
+        last = starts + self.dims.lags - 1
+        change = target[last + 1] - target[last]
+        return {"slope": change.mean(axis=0, dtype=np.float64).astype(np.float32)}
 
     def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
         ahead = ops.asarray(np.arange(1, self.dims.horizon + 1))[:, None]

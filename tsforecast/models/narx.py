@@ -7,9 +7,10 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from tsforecast.config import Facts, option, parse_delays, write_delays
+from tsforecast.config import Facts, option
 from tsforecast.errors import UsageError
-from tsforecast.models.base import Dims, FloatArray, Inputs, Network, Params, uniform, zeros
+from tsforecast.lag_sets import parse_delays, write_delays
+from tsforecast.models.base import SMALL, Dims, FloatArray, Inputs, Network, Params, uniform, zeros
 from tsforecast.models.delays import DelayLine, Reading
 from tsforecast.ops.base import Array, Ops
 
@@ -39,7 +40,13 @@ class NarxConfig:
     hidden: tuple[int, ...] = option(
         (32,), "Units of each hidden layer, for example 32,16.", low=1, tune=((8,), (16,), (64,), (128,), (32, 16))
     )
-    activation: str = option("tanh", "Of the hidden layers.", choices=("tanh", "sigmoid", "relu"), tune=("relu",))
+    activation: str = option(
+        "tanh",
+        "Of the hidden layers.",
+        choices=("tanh", "sigmoid", "relu"),
+        tune=("relu",),
+        unless={"hidden": ((),)},
+    )
     loop: str = option(
         "open",
         "Trained one step ahead on true outputs (open, series-parallel), through its own feedback (closed, parallel), "
@@ -47,7 +54,12 @@ class NarxConfig:
         choices=("open", "closed", "mixed"),
         tune=("mixed", "closed"),
     )
-    loop_steps: int = option(0, "Steps that a closed or mixed loop runs freely in training; 0: the horizon.", low=0)
+    loop_steps: int = option(
+        0,
+        "Steps that the loop runs freely in training; 0: the horizon.",
+        low=0,
+        when={"loop": ("closed", "mixed")},
+    )
     feedback: str = option(
         "output",
         "What is fed back: its output; the target where one is known, also when it is simulated; with the output the "
@@ -57,14 +69,18 @@ class NarxConfig:
     feedback_lags: str = option(
         "", "Delays of what is fed back, as a set (1:4,24); by default the lags.", tune=_feedback_sets
     )
-    error_lags: str = option("1:2", "Delays of the errors, with feedback=error.")
+    error_lags: str = option("1:2", "Delays of the errors.", when={"feedback": ("error",)})
     input_lags: str = option(
         "",
         "Delays of the covariates as a set (0:12); by default those of the target. 0 reads future covariates only: "
         "alone it leaves past covariates unread.",
         tune=_input_sets,
     )
-    skip: bool = option(True, "A linear path from the delays to the output beside the hidden layers (cascade-forward).")
+    skip: bool = option(
+        True,
+        "A linear path from the delays to the output beside the hidden layers (cascade-forward).",
+        unless={"hidden": ((),)},
+    )
 
 
 @final
@@ -122,11 +138,6 @@ class Narx(Network):
                 "model.input_lags has 0, but past covariates are not known at the step that is forecast",
                 hint="name the column with --future if it is known in advance, or start the delays at 1",
             )
-        if config.loop == "open" and config.loop_steps:
-            raise UsageError(
-                f"model.loop_steps={config.loop_steps} is for a loop that runs freely in training",
-                hint="use model.loop=closed or model.loop=mixed with it",
-            )
         if config.feedback in ("target", "none") and config.loop != "open":
             raise UsageError(
                 f"model.loop={config.loop} feeds outputs back, model.feedback={config.feedback} never does",
@@ -180,10 +191,10 @@ class Narx(Network):
             params[f"hidden{k}.weight"] = uniform(rng, (width, units), width)
             params[f"hidden{k}.bias"] = uniform(rng, (units,), width)
             width = units
-        params["out.weight"] = 0.1 * uniform(rng, (width, out), width)
+        params["out.weight"] = SMALL * uniform(rng, (width, out), width)
         params["out.bias"] = zeros(out)
         if self.config.skip and self.config.hidden:
-            params["skip.weight"] = 0.1 * uniform(rng, (features, out), features)
+            params["skip.weight"] = SMALL * uniform(rng, (features, out), features)
         return params
 
     def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:

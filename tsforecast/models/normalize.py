@@ -9,8 +9,20 @@ import numpy as np
 from tsforecast.models.base import Around, Dims, FloatArray, Inputs, Network, Params, subset
 from tsforecast.ops.base import Array, Ops
 
-NORMALIZATIONS = ("last", "mean", "revin", "none")
+USUAL = "last"
+NORMALIZATIONS = (USUAL, "mean", "revin", "none")
 VARIANCE_FLOOR = 1e-5  # RevIN's epsilon, Kim et al. (2022)
+
+
+def statistics(ops: Ops, window: Array, mode: str) -> tuple[Array, Array]:
+    """Return what a window (B, L, T) is moved and divided by: center (B, 1, T), and spread, likewise or 1."""
+    if mode == "none":
+        return 0.0, 1.0
+    center = window[:, -1:] if mode == "last" else ops.mean(window, 1)
+    if mode != "revin":
+        return center, 1.0
+    centered = window - center
+    return center, ops.sqrt(ops.mean(centered * centered, 1) + VARIANCE_FLOOR)
 
 
 @final
@@ -24,6 +36,8 @@ class Normalized(Around):
         network: The network inside.
         mode: One of ``NORMALIZATIONS``.
     """
+
+    solvable = True
 
     def __init__(self, network: Network, mode: str) -> None:
         super().__init__(network)
@@ -39,7 +53,7 @@ class Normalized(Around):
     def apply(self, ops: Ops, params: Params, inputs: Inputs) -> Array:
         if self.mode == "none":
             return self.network.apply(ops, params, inputs)
-        center, spread = self._statistics(ops, inputs.past_target)
+        center, spread = statistics(ops, inputs.past_target, self.mode)
         if self.mode != "revin":
             out = self.network.apply(ops, params, self._moved(inputs, center, spread))
             return out + center[..., None]
@@ -50,25 +64,15 @@ class Normalized(Around):
         return out * spread[..., None] + center[..., None]
 
     def inside(self, ops: Ops, inputs: Inputs) -> Inputs:
-        """Return what the network inside sees of fresh parameters (gain 1, bias 0)."""
         if self.mode == "none":
             return inputs
-        return self._moved(inputs, *self._statistics(ops, inputs.past_target))
+        return self._moved(inputs, *statistics(ops, inputs.past_target, self.mode))
 
-    def _statistics(self, ops: Ops, window: Array) -> tuple[Array, Array]:
-        """Return center and spread of each window, (B, 1, T)."""
-        center = window[:, -1:] if self.mode == "last" else ops.mean(window, 1)
-        if self.mode != "revin":
-            return center, 1.0
-        centered = window - center
-        return center, ops.sqrt(ops.mean(centered * centered, 1) + VARIANCE_FLOOR)
+    def _moved(self, inputs: Inputs, center: Array, spread: Array, gain: Array = 1.0, bias: Array = 0.0) -> Inputs:
+        def moved(x: Array) -> Array:
+            return x - center if self.mode != "revin" else (x - center) / spread * gain + bias
 
-    @staticmethod
-    def _moved(inputs: Inputs, center: Array, spread: Array, gain: Array = 1.0, bias: Array = 0.0) -> Inputs:
-        return inputs.replace(
-            past_target=(inputs.past_target - center) / spread * gain + bias,
-            future_target=(inputs.future_target - center) / spread * gain + bias,
-        )
+        return inputs.replace(past_target=moved(inputs.past_target), future_target=moved(inputs.future_target))
 
 
 def roll_out(ops: Ops, network: Network, params: Params, inputs: Inputs, horizon: int) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tsforecast.config import option
 from tsforecast.errors import UsageError
-from tsforecast.models.base import Dims, FloatArray, Inputs, Network, Params, prefixed, subset, uniform, zeros
+from tsforecast.models.base import SMALL, Dims, FloatArray, Inputs, Network, Params, prefixed, subset, uniform, zeros
 from tsforecast.models.heads import direct, enter_segments, init_direct, init_segments, leave_segments
 from tsforecast.ops.base import CELLS, GATES, Array, Ops, State
 
@@ -23,11 +23,16 @@ class RecurrentConfig:
     hidden: int = option(64, "Units per layer and direction.", low=1, tune=(16, 32, 128))
     layers: int = option(1, "Stacked recurrent layers.", low=1, tune=(2,))
     dropout: float = option(0.0, "Dropout between layers and before the output.", low=0, high=0.95, tune=(0.1, 0.3))
-    skip: bool = option(False, "Add each layer's input to its output, from the second layer on.")
+    skip: bool = option(
+        False, "Add each layer's input to its output, from the second layer on.", unless={"layers": (1,)}
+    )
     bidirectional: bool = option(False, "Also read the past window backwards (never the future).")
     learn_state: bool = option(False, "Learn the initial state instead of starting from zero.")
     segment: int = option(
-        0, "Steps of the window that are embedded as one recurrent step; 0: a season, or a twelfth of the lags.", low=0
+        0,
+        "Steps of the window that are embedded as one recurrent step; 0: a season, or several where the window would "
+        "take more than 15 steps; a twelfth of the lags where there is no season in it.",
+        low=0,
     )
     decoder: str = option(
         "direct",
@@ -35,7 +40,11 @@ class RecurrentConfig:
         "or one step after the other (recursive).",
         choices=("direct", "segments", "recursive"),
     )
-    highway: bool = option(True, "A linear path from the window to the forecast beside the network (not recursive).")
+    highway: bool = option(
+        True,
+        "A linear path from the window to the forecast beside the network.",
+        when={"decoder": ("direct", "segments")},
+    )
 
 
 def usual_segment(dims: Dims) -> int:
@@ -127,7 +136,7 @@ class RecurrentNetwork(Network):
         return params | {
             "enter": uniform(rng, (width, size), width),
             "enter_bias": zeros(size),
-            "out": 0.1 * uniform(rng, (size, out), size),
+            "out": SMALL * uniform(rng, (size, out), size),
             "out_bias": zeros(out),
         }
 
@@ -234,7 +243,7 @@ class RecurrentNetwork(Network):
         for t in range(inputs.future_covariates.shape[1]):
             x = ops.concat([previous, inputs.future_covariates[:, t], inputs.static_covariates], 1)
             out, carried = ops.recurrence(self.cell, x[:, None], carried, cell)
-            change = out[:, 0] @ params["out"] + params["out_bias"]
+            change = ops.dropout(out[:, 0], self.config.dropout) @ params["out"] + params["out_bias"]
             step = change.reshape((x.shape[0], dims.targets, dims.quantiles)) + previous[..., None]
             steps.append(step)
             previous = step[..., dims.middle]

@@ -17,6 +17,7 @@ from tsforecast.ops.base import Array, Ops
 
 FORMS = ("conv", "linear", "mlp", "sparse", "patch")
 TRENDS = ("none", "average", "exponential")
+CONV = {"form": ("conv",)}
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class TdnnConfig:
     )
     hidden: int = option(
         0,
-        "Units of the hidden layer: of mlp (0: 512), sparse (0: none, a linear map), patch (0: twice the horizon).",
+        "Units of the hidden layer; 0: of mlp 512, of sparse none (a linear map), of patch twice the horizon.",
         low=0,
+        when={"form": ("mlp", "sparse", "patch")},
     )
-    period: int = option(0, "Steps from season to season in the form sparse; 0: the season length.", low=0)
     channels: tuple[int, ...] = option(
         (32,),
         "Channels of each layer of conv; one number is used for every layer. In other forms, the last: units that read "
@@ -47,13 +48,13 @@ class TdnnConfig:
         low=1,
         tune=((16,), (64,)),
     )
-    kernel: int = option(3, "Taps per layer of conv.", low=1, tune=(2, 5))
+    kernel: int = option(3, "Taps per layer.", low=1, tune=(2, 5), when=CONV)
     dilations: tuple[int, ...] = option(
-        (), "Spacing of the taps of each layer of conv; by default powers of the kernel within the lags.", low=1
+        (), "Spacing of the taps of each layer; by default powers of the kernel within the lags.", low=1, when=CONV
     )
     activation: str = option("relu", "Of the layers.", choices=("relu", "tanh", "sigmoid"))
     dropout: float = option(0.0, "Dropout before the output.", low=0, high=0.95, tune=(0.1, 0.3))
-    highway: bool = option(True, "A linear path from the window to the forecast beside the layers of conv.")
+    highway: bool = option(True, "A linear path from the window to the forecast beside the convolutions.", when=CONV)
 
 
 @final

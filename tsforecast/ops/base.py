@@ -1,7 +1,10 @@
 """The array operations a network may use, and the recurrences written once in terms of them.
 
-A network calls only these operations, the operators ``+ - * / @`` and slicing, so the same equations run under NumPy
-(prediction without torch), under torch with fused kernels (training) and under ``torch.func.vmap`` (a population).
+A network calls only these operations, the operators ``+ - * / @`` (and ``%`` between whole numbers), slicing, and what
+arrays of NumPy and torch have under one name: ``.shape``, ``.reshape(shape)``, ``.swapaxes(a, b)``, ``.T`` of a matrix
+and ``.sum(axis)``, the axis by its position. So the same equations run under NumPy (prediction without torch), under
+torch with fused kernels (training) and under ``torch.func.vmap`` (a population).
+
 Arrays are whatever the back end uses; shapes in the docstrings are (batch, steps, features) unless said otherwise.
 """
 

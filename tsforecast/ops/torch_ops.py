@@ -120,8 +120,9 @@ class TorchOps(Ops):
         bias_rec = weights.get("bias_rec", torch.zeros_like(weights["bias"]))
         flat = [weights["w_in"], weights["w_rec"], weights["bias"], bias_rec]
         start = tuple(s[None].contiguous() for s in state)
-        # has_biases, num_layers, dropout, train, bidirectional, batch_first
-        how = (True, 1, 0.0, self.training, False, True)
+        # has_biases, num_layers, dropout, train, bidirectional, batch_first; on a GPU only what cuDNN has run in its
+        # training mode has a gradient, whatever is trained by it
+        how = (True, 1, 0.0, torch.is_grad_enabled(), False, True)
         if cell == "lstm":
             out, h, c = torch.lstm(x, start, flat, *how)
             return out, (h[0], c[0])

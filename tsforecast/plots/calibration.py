@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tsforecast.calibration import Calibration, Interval, by_step, calibrate, in_order
+from tsforecast.calibration import Calibration, Interval, by_step, calibrate
 from tsforecast.data.clock import STEP
+from tsforecast.forecasts import Forecasts
 from tsforecast.plots import style
-from tsforecast.scores import Forecasts
 
 _STEPS = 48
 
@@ -53,7 +53,7 @@ def _levels(ax: Axes, found: Calibration) -> None:
 def _steps(ax: Axes, f: Forecasts, widest: Interval) -> None:
     horizon = f.actual.shape[1]
     steps = np.unique(np.linspace(1, horizon, min(_STEPS, horizon)).astype(np.int64))
-    coverage, reach = by_step(in_order(f), widest.lower, widest.upper, steps)
+    coverage, reach = by_step(f.by_day().in_order(), widest.lower, widest.upper, steps)
     band = np.clip(widest.nominal - reach, 0, 1), np.clip(widest.nominal + reach, 0, 1)
     ax.fill_between(steps, *band, color=style.PALE, linewidth=0)
     ax.axhline(widest.nominal, color=style.MUTED, linewidth=1, linestyle="--")

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsforecast.data.clock import STEP
-from tsforecast.diagnosis import Correlation
+from tsforecast.diagnosis import Correlation, Diagnosis, diagnose
+from tsforecast.forecasts import Forecasts
 from tsforecast.plots import style
-from tsforecast.scores import Forecasts
 
 _PANELS = 8
 
@@ -17,24 +17,23 @@ _PANELS = 8
 def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
     """Draw the autocorrelation of the residuals and their correlation with each input, over the bands of chance.
 
-    With more inputs than there is room for, those with most lags outside their band are drawn.
+    They are the residuals one step ahead, of the diagnosis; forecasts of a file have none, and their first steps are
+    taken, fold by fold. With more inputs than there is room for, those with most lags outside their band are drawn.
 
     Args:
-        f: The forecasts, with their ``diagnosis``.
+        f: The forecasts.
     """
-    title = f"{f.target}: correlations of the residuals (actual - forecast)"
-    if f.diagnosis is None:
-        figure, (ax,) = style.new_figure(title)
-        style.say_nothing_to_draw(ax, "the residuals were not diagnosed")
-        return figure
-    inputs = f.diagnosis.inputs
+    title = f"{f.target}: correlations of the residuals one step ahead (actual - forecast)"
+    found = f.diagnosis or _by_fold(f.in_order())
+    inputs = found.inputs
     chosen = sorted(sorted(range(len(inputs)), key=lambda i: -inputs[i].outside)[: _PANELS - 1])
-    shown = [f.diagnosis.autocorrelation, *(inputs[i] for i in chosen)]
+    shown = [found.autocorrelation, *(inputs[i] for i in chosen)]
+    unit = "folds" if f.diagnosis is None else "steps" if f.unit_time == STEP else f"steps of {f.unit_time}"
     rows, columns = -(-len(shown) // 2), min(2, len(shown))
     figure, axes = style.new_figure(title, rows, columns, height=1.6 + 3.0 * rows)
-    for ax, found in zip(axes, shown, strict=False):
-        panel(ax, found)
-        ax.set_xlabel("lag (steps)" if f.unit_time == STEP else f"lag (steps of {f.unit_time})")
+    for ax, correlation in zip(axes, shown, strict=False):
+        _panel(ax, correlation)
+        ax.set_xlabel(f"lag ({unit})")
     for ax in axes[len(shown) :]:
         style.say_nothing_to_draw(ax, "")
     marks = {label: mark for ax in axes for mark, label in zip(*ax.get_legend_handles_labels(), strict=True)}
@@ -43,14 +42,17 @@ def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
     return figure
 
 
-def panel(ax: Axes, found: Correlation) -> None:
+def _by_fold(f: Forecasts) -> Diagnosis:
+    return diagnose((f.actual - f.forecast)[:, 0], series=f.series)
+
+
+def _panel(ax: Axes, found: Correlation) -> None:
     """Draw one correlation function over its band, or say why there is none."""
     name = f"input {found.name}" if found.name else "autocorrelation"
     ax.set_title(name, fontsize=10)
     known = np.isfinite(found.values)
     if not known.any():
-        few = "too few residuals" if not len(found.lags) else "residuals or input do not vary"
-        style.say_nothing_to_draw(ax, few)
+        style.say_nothing_to_draw(ax, found.why)
         return
     lags, values, bounds = found.lags[known], found.values[known], found.bounds[known]
     edges = np.concatenate([lags[:1] - 0.5, lags, lags[-1:] + 0.5])

@@ -9,20 +9,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from tsforecast.forecasts import Forecasts
 from tsforecast.metrics.base import Floats, central
 from tsforecast.plots import style
 from tsforecast.plots.forecasts import folds_since, history_of, spread
-from tsforecast.scores import Forecasts
 
 
 def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
     """Draw up to four folds, each after some history: every central interval as a band, the widest palest.
 
-    Actuals outside the widest band are marked. A level without its counterpart is a thin line.
+    Actuals outside the widest band are marked, but not those of the night, which do not count. A level without its
+    counterpart is a thin line.
 
     Args:
         f: The forecasts, with their quantiles.
     """
+    f = f.in_order()
     folds = spread(f) if f.quantiles else np.zeros(0, np.intp)
     columns = 2 if len(folds) > 1 else 1
     rows = max(1, -(-len(folds) // columns))
@@ -86,6 +88,8 @@ def _mark(
 ) -> None:
     low, high = (f.quantiles[level][shown].ravel() for level in widest)
     missed = (actual < low) | (actual > high)
+    if f.daylight is not None:
+        missed &= f.daylight[shown].ravel()
     if missed.any():
         look: dict[str, Any] = {"color": style.ACCENT, "linestyle": "", "marker": "o", "markersize": 4}
         ax.plot(axis[missed], actual[missed], label="outside", zorder=3, **look)

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from tsforecast.forecasts import Forecasts
 from tsforecast.plots import style
-from tsforecast.scores import Forecasts
 
 _PANELS = 4
 
@@ -23,6 +23,7 @@ def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
     Args:
         f: The forecasts.
     """
+    f = f.in_order()
     folds = spread(f)
     alone = len(folds) == 1 and f.time.shape[1] > 1
     columns = 2 if len(folds) > 1 else 1
@@ -74,32 +75,32 @@ def _residuals(ax: Axes, f: Forecasts, fold: int) -> None:
 
 
 def folds_since(f: Forecasts, fold: int, start: int) -> NDArray[np.intp]:
-    """Return this fold and those of its series before it, from a time on."""
+    """Return this fold and those of its series before it, from a time on; folds in order."""
     same = (f.series == f.series[fold]) & (f.cutoff >= start) & (f.cutoff <= f.cutoff[fold])
-    found = np.flatnonzero(same)
-    return found[np.argsort(f.cutoff[found])]
+    return np.flatnonzero(same)
 
 
 def spread(f: Forecasts) -> NDArray[np.intp]:
-    """Return up to four folds with something to show, at equal distances in the order of series and time."""
+    """Return up to four folds with something to show, at equal distances; folds in order of series and time."""
     shown = np.flatnonzero((np.isfinite(f.actual) & np.isfinite(f.forecast)).any(axis=1))
-    ordered = shown[np.lexsort((f.cutoff[shown], f.series[shown]))]
-    n = min(_PANELS, len(ordered))
-    places: NDArray[np.intp] = ((np.arange(n) + 0.5) / max(n, 1) * len(ordered)).astype(np.intp)
-    return np.take(ordered, places)
+    n = min(_PANELS, len(shown))
+    places: NDArray[np.intp] = ((np.arange(n) + 0.5) / max(n, 1) * len(shown)).astype(np.intp)
+    return np.take(shown, places)
 
 
 def history_of(f: Forecasts, fold: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return times and actuals of the horizon and season before the cutoff, as far as other folds forecast them."""
+    """Return times and actuals before the cutoff: as far back as the horizon, and two seasons, reach."""
+    if f.record is None:
+        return f.time[fold, :0], f.actual[fold, :0]
     step = (f.time[fold, -1] - f.cutoff[fold]) / f.time.shape[1]
     start = f.cutoff[fold] - max(f.time.shape[1], 2 * f.season_length) * step
-    same = f.series == f.series[fold]
-    time, first = np.unique(f.time[same], return_index=True)
-    inside = (time >= start) & (time < f.cutoff[fold])
-    return time[inside], f.actual[same].ravel()[first[inside]]
+    first, end = f.record.bounds[f.series[fold]], f.record.bounds[f.series[fold] + 1]
+    rows = slice(*(first + np.searchsorted(f.record.time[first:end], [start, f.cutoff[fold]])))
+    return f.record.time[rows], f.record.values[rows]
 
 
 def _best_baseline(f: Forecasts) -> str:
+    f = f.comparable()
     errors = {name: np.abs(values - f.actual) for name, values in f.baselines.items()}
     known = {name: error[np.isfinite(error)].mean() for name, error in errors.items() if np.isfinite(error).any()}
     return min(known, key=lambda name: known[name], default="")

@@ -9,12 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tsforecast.data.clock import STEP
+from tsforecast.forecasts import Forecasts
 from tsforecast.plots import style
-from tsforecast.scores import FORECAST, OPEN_LOOP, Forecasts, score_table
+from tsforecast.scores import FORECAST, OPEN_LOOP, score_table
 
 
 def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
     """Draw the MAE by step, of the forecast in closed and open loop and of each baseline; as bars with one step only.
+
+    Unlike series count alike, each in its own unit.
 
     Args:
         f: The forecasts.
@@ -23,14 +26,14 @@ def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
     figure, (ax,) = style.new_figure(f"{f.target}: error {'one step ahead' if single else 'by step of the horizon'}")
     rows, note = ("all", "") if f.daylight is None else ("daylight", ", daylight only")
     errors: dict[str, list[float]] = {}
-    for record in score_table(f, ["mae"]):
+    for record in score_table(f.comparable(), ["mae"]):
         if record["step"] is not None and record["rows"] == rows:
             errors.setdefault(record["model"], []).append(record["mae"])
     looks = {name: style.baseline_style(name, list(f.baselines)) for name in f.baselines}
     if f.open_loop is not None:
         looks[OPEN_LOOP] = {"color": style.FORECAST, "linestyle": ":", "linewidth": 1.6}
     looks[FORECAST] = {"color": style.FORECAST, "linestyle": "-", "linewidth": 2.2}
-    label = f"mean absolute error of {f.target}{note}"
+    label = f"mean absolute error of {f.target}{style.unit_note(f)}{note}"
     if single:
         ax.barh(list(looks), [errors[name][0] for name in looks], color=[look["color"] for look in looks.values()])
         ax.set_xlabel(label)

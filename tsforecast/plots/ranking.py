@@ -20,7 +20,7 @@ def draw(ranking: Ranking) -> Figure:
     """Draw a dot for every score, the best on top, with the interval of its difference to the best.
 
     A dot is filled where a model or baseline cannot be told apart from the best. Baselines are grey, the name of the
-    model that is kept is bold.
+    choice is bold.
 
     Args:
         ranking: From ``tsforecast.comparing.comparison``.
@@ -77,7 +77,7 @@ def _draw_row(ax: Axes, place: int, row: Row, score: float, *, far: bool) -> Non
 
 
 def _name_rows(ax: Axes, rows: Sequence[Row]) -> None:
-    ax.set_yticks(range(len(rows)), [f"{row.model}{', kept' if row.chosen else ''}  {row.rank}" for row in rows])
+    ax.set_yticks(range(len(rows)), [f"{row.model}{', chosen' if row.chosen else ''}  {row.rank}" for row in rows])
     for label, row in zip(ax.get_yticklabels(), rows, strict=True):
         label.set_color(style.MUTED if row.is_baseline else style.ACTUAL)
         label.set_fontweight("bold" if row.chosen else "normal")

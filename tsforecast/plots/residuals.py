@@ -1,4 +1,4 @@
-"""The errors: their distribution, and whether one tells the next."""
+"""How large the errors are, and to which side."""
 
 from __future__ import annotations
 
@@ -7,46 +7,38 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tsforecast.diagnosis import diagnose
+from tsforecast.forecasts import Forecasts
 from tsforecast.plots import style
-from tsforecast.plots.correlations import panel
-from tsforecast.scores import Forecasts
 
 
 def draw(f: Forecasts, _history: style.History = (), /) -> Figure:
-    """Draw a histogram of all errors, and the autocorrelation of the errors one step ahead.
+    """Draw a histogram of all errors, beside the normal distribution of their mean and spread.
 
-    The latter is that of the diagnosis; forecasts of a file have none, and their first steps are taken, fold by fold.
+    Errors of unlike series are in their own units. Whether one error tells the next is drawn by ``correlations``.
 
     Args:
         f: The forecasts.
     """
-    figure, (left, right) = style.new_figure(f"{f.target}: errors (forecast - actual)", 1, 2, height=4.6)
-    errors = f.forecast - f.by_day().actual
+    figure, (ax,) = style.new_figure(f"{f.target}: errors (forecast - actual)", width=7.5, height=4.6)
+    alike = f.by_day().comparable()
+    errors = alike.forecast - alike.actual
     errors = errors[np.isfinite(errors)]
     if not errors.size:
-        for ax in (left, right):
-            style.say_nothing_to_draw(ax, "no forecast has a known actual")
+        style.say_nothing_to_draw(ax, "no forecast has a known actual")
         return figure
-    _histogram(left, errors, f.target)
-    left.set_title("all steps" if f.daylight is None else "all steps, daylight only", fontsize=10)
-    order = np.lexsort((f.cutoff, f.series))
-    found = f.diagnosis or diagnose((f.actual - f.forecast)[order, 0], series=f.series[order])
-    panel(right, found.autocorrelation)
-    right.set_xlabel(f"lag of the errors one step ahead ({'steps' if f.diagnosis else 'folds'})")
-    if right.get_legend_handles_labels()[0]:
-        right.legend(frameon=False, fontsize=9)
+    _histogram(ax, errors)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    ax.set_xlabel(f"error of {f.target}{style.unit_note(f)}")
+    ax.set_title("all steps" if f.daylight is None else "all steps, daylight only", fontsize=10)
     return figure
 
 
-def _histogram(ax: Axes, errors: NDArray[np.float64], target: str) -> None:
+def _histogram(ax: Axes, errors: NDArray[np.float64]) -> None:
     mean, spread = float(errors.mean()), float(errors.std())
-    ax.hist(errors, bins=60, density=True, color=style.FORECAST, alpha=0.55)
+    ax.hist(errors, bins=min(60, 10 + errors.size // 10), density=True, color=style.FORECAST, alpha=0.55)
     if spread > 0:
         x = np.linspace(errors.min(), errors.max(), 300)
         curve = np.exp(-(((x - mean) / spread) ** 2) / 2) / (spread * np.sqrt(2 * np.pi))
         ax.plot(x, curve, color=style.ACCENT, linewidth=1.6, label=f"normal, sd {spread:.3g}")
     ax.axvline(mean, color=style.ACTUAL, linewidth=1, linestyle="--", label=f"bias {mean:+.3g}")
-    ax.set_xlabel(f"error of {target}")
     ax.set_ylabel("density")
-    ax.legend(frameon=False, fontsize=9)

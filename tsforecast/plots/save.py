@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from contextlib import suppress
+import io
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from tsforecast.errors import UsageError
-from tsforecast.files import check_plot
+from tsforecast.files import check_plot, write_atomically
 
 # What would make two files of one figure differ: versions and dates.
 _METADATA: dict[str, dict[str, Any]] = {
@@ -33,29 +30,7 @@ def save(figure: Figure, path: str | Path) -> None:
         UsageError: Another suffix, or the file cannot be written.
     """
     path = check_plot(Path(path))
-    suffix = path.suffix.lower()
-    try:
-        handle, temporary = tempfile.mkstemp(suffix=suffix, prefix=f".{path.stem}-", dir=path.parent)
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot write: {error.strerror}", hint="choose a folder that you can write to"
-        ) from error
-    try:
-        with os.fdopen(handle, "wb") as file, matplotlib.rc_context({"svg.hashsalt": "tsforecast"}):
-            figure.savefig(file, format=suffix[1:], dpi=150, metadata=_METADATA[suffix])
-        Path(temporary).chmod(0o666 & ~_umask())  # a temporary file is private, a plot is like any other file
-        Path(temporary).replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        if isinstance(error, OSError):
-            raise UsageError(
-                f"{path}: cannot write: {error.strerror}", hint="free some space or write elsewhere"
-            ) from error
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    suffix, drawn = path.suffix.lower(), io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "tsforecast"}):
+        figure.savefig(drawn, format=suffix[1:], dpi=150, metadata=_METADATA[suffix])
+    write_atomically(path, drawn.getvalue())

@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tsforecast.data.clock import STEP
+from tsforecast.data.freq import DAY, Freq
 from tsforecast.durations import duration
-from tsforecast.scores import Forecasts
+from tsforecast.forecasts import Forecasts
 
 History: TypeAlias = Sequence[Mapping[str, float]]
 
@@ -83,10 +84,18 @@ def format_time(ax: Axes, f: Forecasts) -> None:
 
 
 def time_text(time: int, f: Forecasts) -> str:
-    """Return one time as text: to the minute, in seconds, or the step index."""
+    """Return one time as text: to the month, day or minute, as the freq is, in seconds, or the step index."""
     if f.is_clock:
-        return str(np.datetime64(time, "us").astype("datetime64[m]")).replace("T", " ")
+        freq = Freq.parse(f.unit_time)
+        days = freq.kind in ("business", "trading") or freq.step % DAY == 0
+        unit = "M" if freq.kind == "month" else "D" if days and time % DAY == 0 else "m"
+        return str(np.datetime64(time, "us").astype(f"datetime64[{unit}]")).replace("T", " ")
     return f"step {time}" if f.unit_time == STEP else f"{time * duration(f.unit_time, 'unit_time')} s"
+
+
+def unit_note(f: Forecasts) -> str:
+    """Return what a label must add where errors are those of ``f.comparable()``."""
+    return " in each series' own unit" if f.unlike else ""
 
 
 def say_nothing_to_draw(ax: Axes, why: str) -> None:

@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from tsforecast.forecasts import Forecasts
 from tsforecast.plots import style
-from tsforecast.scores import Forecasts
 
 
 def draw(f: Forecasts, history: style.History = (), /) -> Figure:
-    """Draw training and validation loss by step, and the step whose parameters were kept.
+    """Draw training and validation loss by step, and the step whose parameters were kept; say them if it was one step.
 
     Args:
         f: The forecasts, for the name of the target.
@@ -25,7 +25,12 @@ def draw(f: Forecasts, history: style.History = (), /) -> Figure:
         return figure
     step = np.array([h["step"] for h in history])
     train, valid = _finite(history, "train_loss"), _finite(history, "valid_loss")
-    marker = "o" if len(step) < 3 else ""
+    if len(step) == 1:
+        losses = {"train loss": train[0], "valid loss": valid[0]}
+        known = ", ".join(f"{name} {loss:.4g}" for name, loss in losses.items() if not np.isnan(loss))
+        style.say_nothing_to_draw(ax, f"trained in one step: {known or 'no loss is known'}")
+        return figure
+    marker = "o" if len(step) < 10 else ""
     ax.plot(step, train, color=style.MUTED, linewidth=1.8, marker=marker, label="train loss")
     if not np.isnan(valid).all():
         ax.plot(step, valid, color=style.FORECAST, linewidth=1.8, marker=marker, label="valid loss")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforecast.config import option
-from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer
+from tsforecast.trainers.base import Arrays, Course, FloatArray, ProgressStream, Spent, Trainer, endless
 from tsforecast.trainers.contest import Contest, ContestConfig
 from tsforecast.trainers.individuals import Losses
 from tsforecast.trainers.objective import Objective
@@ -52,11 +51,12 @@ class Annealing(Trainer):
     Config: ClassVar[type] = AnnealingConfig
     summary: ClassVar[str] = "Simulated annealing, many chains at a time"
     source: ClassVar[str] = "Kirkpatrick, Gelatt & Vecchi (1983); Hukushima & Iba (2003)"
+    cuts_steps: ClassVar[bool] = True
     patience: ClassVar[int] = 100
 
     def __init__(self, config: AnnealingConfig) -> None:
         super().__init__(config)
-        self._step, self._best, self._seconds, self._spent = 0, Best(), 0.0, 0.0
+        self.point_only = config.point_only
         self._first, self._temperature, self._accepted = config.temperature, config.temperature, 0.0
         self._losses: Losses = np.zeros(0)
 
@@ -65,36 +65,39 @@ class Annealing(Trainer):
         return int(self.config.chains)
 
     def fit(
-        self, objective: Objective, params: dict[str, FloatArray], *, seed: int, state: Arrays | None = None
+        self,
+        objective: Objective,
+        params: dict[str, FloatArray],
+        *,
+        seed: int,
+        state: Arrays | None = None,
+        spent: Spent = endless,
     ) -> ProgressStream:
-        began, config = time.monotonic(), self.config
+        course, config = Course(state, spent), self.config
+        self._course = course
         self._genome = Genome(params)
-        self._contest = Contest(objective, self._genome, config, seed)
+        self._contest = Contest(objective, self._genome, config, seed, spent)
         self._rows = self._contest.first(params, config.chains, config.sigma)
         self._sizes = np.full(config.chains, config.sigma, np.float32)
-        earlier = self._restore(state) if state else 0.0
-        while self._step < config.steps:
-            self._anneal(np.random.default_rng([seed, self._step]), max(self._step / config.steps, self._spent))
-            self._step += 1
-            valid = self._contest.valid_loss()
-            improved = self._best.improved_by(valid)
-            self._seconds = earlier + time.monotonic() - began
+        if state:
+            self._restore(state)
+        while course.step < config.steps:
+            self._anneal(np.random.default_rng([seed, course.step]), course.share(config.steps))
             details = {
                 "temperature": self._temperature,
                 "acceptance": self._accepted,
                 "move_size": float(self._sizes.mean()),
                 **self._contest.evaluator.details,
             }
-            progress = Progress(self._step, self._contest.loss, valid, improved, self._seconds, details)
-            self._spent = (yield progress) or 0.0
+            yield course.tell(self._contest.loss, self._contest.valid_loss(), details)
 
     def _anneal(self, rng: np.random.Generator, share: float) -> None:
         """Lower the temperature, then move all chains some times."""
-        if self._contest.open(self._step, share):
+        if self._contest.open(self._course.step, share):
             self._losses = self._contest.judge(self._rows)
         self._cool(rng, share)
-        accepted = 0
-        for _ in range(self.config.moves):
+        accepted = moves = 0
+        while moves < self.config.moves and not (moves and self._course.is_over):
             noise = rng.standard_normal(self._rows.shape, dtype=np.float32) * self._sizes[:, None]
             moved = self._rows + noise * (rng.random(self._rows.shape, dtype=np.float32) < self.config.move_rate)
             losses = self._contest.judge(moved)
@@ -102,8 +105,8 @@ class Annealing(Trainer):
             self._rows = np.where(taken[:, None], moved, self._rows)
             self._losses = np.where(taken, losses, self._losses)
             self._sizes *= np.exp(PACE * (taken - ACCEPTANCE)).astype(np.float32)
-            accepted += int(taken.sum())
-        self._accepted = accepted / (self.config.moves * len(self._rows))
+            accepted, moves = accepted + int(taken.sum()), moves + 1
+        self._accepted = accepted / (moves * len(self._rows))
 
     def _cool(self, rng: np.random.Generator, share: float) -> None:
         """Lower the temperature and choose the chains that live on."""
@@ -123,18 +126,15 @@ class Annealing(Trainer):
         return self._genome.params(self._contest.answer)
 
     def state(self) -> Arrays:
-        counters = [self._step, self._best.value, self._seconds, self._spent, self._first, self._temperature]
-        out: Arrays = {"counters": np.array(counters, dtype=np.float64)}
+        out: Arrays = {"temperature": np.array([self._first, self._temperature])}
         out |= {"rows": self._rows.copy(), "losses": self._losses.copy(), "sizes": self._sizes.copy()}
-        return out | self._contest.state()
+        return out | self._course.state() | self._contest.state()
 
-    def _restore(self, state: Arrays) -> float:
-        """Continue from :meth:`state`; return the seconds already spent."""
-        step, best, seconds, self._spent, self._first, self._temperature = map(float, state["counters"])
-        self._step, self._best = int(step), Best(best)
+    def _restore(self, state: Arrays) -> None:
+        """Continue from :meth:`state`."""
+        self._first, self._temperature = map(float, state["temperature"])
         self._rows, self._losses, self._sizes = (state[name].copy() for name in ("rows", "losses", "sizes"))
         self._contest.restore(state)
-        return seconds
 
 
 def metropolis(rng: np.random.Generator, before: Losses, after: Losses, temperature: float) -> NDArray[np.bool_]:

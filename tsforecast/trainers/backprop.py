@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, final
@@ -12,13 +11,12 @@ import numpy as np
 import torch
 
 from tsforecast.config import option
-from tsforecast.errors import UsageError
 from tsforecast.ops.torch_ops import TorchOps
 from tsforecast.trainers.averaging import Average
-from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer, finite
-from tsforecast.trainers.objective import Objective
+from tsforecast.trainers.base import Arrays, Course, FloatArray, ProgressStream, Spent, Trainer, endless, finite
+from tsforecast.trainers.objective import Objective, chance_of_truth
 from tsforecast.trainers.sampling import LEAST_WINDOWS, Sampler
-from tsforecast.trainers.schedules import SCHEDULES, Reached
+from tsforecast.trainers.schedules import PLATEAU_STEPS, SCHEDULES, Reached
 from tsforecast.trainers.separate import Separate, clip_each
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -29,6 +27,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
+RATES = {"sgd": 0.05, "rmsprop": 0.001, "adagrad": 0.01, "adadelta": 1.0, "adam": 0.001, "adamw": 0.001}
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,19 @@ class BackpropConfig:
     """Options of gradient descent."""
 
     optimizer: str = option("adam", "Update rule.", choices=tuple(OPTIMIZERS), tune=("adamw", "rmsprop"))
-    learning_rate: float = option(0.001, "Step size at the schedule's height.", low=0, tune=(0.0003, 0.003, 0.01))
-    momentum: float = option(0.9, "Momentum of sgd.", low=0, high=1)
-    beta1: float = option(0.9, "Decay of the mean gradient in adam and adamw.", low=0, high=0.9999)
-    beta2: float = option(0.999, "Decay of the mean squared gradient in adam and adamw.", low=0, high=0.99999)
-    nesterov: bool = option(False, "Nesterov's momentum for sgd.")
+    learning_rate: float = option(
+        0.0,
+        "Step size at the schedule's height; 0: the optimizer's own "
+        f"({', '.join(f'{name} {rate:g}' for name, rate in RATES.items())}).",
+        low=0,
+        tune=(0.0003, 0.003, 0.01),
+    )
+    momentum: float = option(0.9, "Momentum.", low=0, high=1, when={"optimizer": ("sgd",)})
+    beta1: float = option(0.9, "Decay of the mean gradient.", low=0, high=0.9999, when={"optimizer": ("adam", "adamw")})
+    beta2: float = option(
+        0.999, "Decay of the mean squared gradient.", low=0, high=0.99999, when={"optimizer": ("adam", "adamw")}
+    )
+    nesterov: bool = option(False, "Nesterov's momentum.", when={"optimizer": ("sgd",)}, unless={"momentum": (0.0,)})
     weight_decay: float = option(0.0, "L2 penalty (decoupled in adamw).", low=0)
     schedule: str = option("cosine", "Course of the learning rate.", choices=tuple(SCHEDULES))
     steps: int = option(40, "Steps (epochs) at most.", low=1)
@@ -67,7 +74,12 @@ class BackpropConfig:
         high=0.999999,
     )
     clip: float = option(1.0, "Largest norm of the gradient; 0: no clipping.", low=0)
-    truncate: int = option(0, "Backpropagate through at most this many recurrent steps; 0: all.", low=0)
+    truncate: int = option(
+        0,
+        "Backpropagate through at most this many steps of a recurrent encoder, its last ones (through all steps of a "
+        "decoder, or of a NARX loop); 0: all.",
+        low=0,
+    )
     curriculum: float = option(
         0.0, "Share of the training over which the horizon that counts grows from one step to all.", low=0, high=1
     )
@@ -77,7 +89,14 @@ class BackpropConfig:
         low=0,
         high=1,
     )
-    teacher_forcing_end: float = option(0.0, "The same when training ends (scheduled sampling).", low=0, high=1)
+    teacher_forcing_end: float = option(
+        0.0, "The same from the middle of the training on, reached step by step (scheduled sampling).", low=0, high=1
+    )
+
+    @property
+    def rate(self) -> float:
+        """Step size at the schedule's height, also where none was given."""
+        return self.learning_rate or RATES[self.optimizer]
 
 
 @final
@@ -91,33 +110,32 @@ class Backprop(Trainer):
     Config: ClassVar[type] = BackpropConfig
     trains_ensembles: ClassVar[bool] = True
     trains_local: ClassVar[bool] = True
+    cuts_steps: ClassVar[bool] = True
     summary: ClassVar[str] = "Gradient descent: sgd, rmsprop, adagrad, adadelta, adam, adamw"
     source: ClassVar[str] = "Rumelhart, Hinton & Williams (1986); Werbos (1990); Kingma & Ba (2015)"
 
-    def __init__(self, config: BackpropConfig) -> None:
-        super().__init__(config)
-        if config.optimizer == "sgd" and config.nesterov and not config.momentum:
-            raise UsageError("trainer.nesterov needs momentum", hint="use --set trainer.momentum=0.9")
-        self._best = Best()
-        self._step, self._waiting, self._seconds, self._spent = 0, 0, 0.0, 0.0
-
     def fit(
-        self, objective: Objective, params: dict[str, FloatArray], *, seed: int, state: Arrays | None = None
+        self,
+        objective: Objective,
+        params: dict[str, FloatArray],
+        *,
+        seed: int,
+        state: Arrays | None = None,
+        spent: Spent = endless,
     ) -> ProgressStream:
-        began = time.monotonic()
+        course = self._course = Course(state, spent)
+        self._waiting, self._plateaus = map(int, state["plateaus"]) if state else (0, 0)
         self._begin(objective, params, seed)
-        earlier = self._restore(state) if state else 0.0
-        while self._step < self.config.steps:
-            share = max(self._step / self.config.steps, self._spent)
-            loss = self._epoch(objective, share)
-            self._step += 1
-            valid = finite(
-                objective.valid_loss(self._kept) if self._separate is None else self._separate.take(self._kept)
-            )
-            improved = self._best.improved_by(valid)
-            self._waiting = 0 if improved else self._waiting + 1
-            self._seconds = earlier + time.monotonic() - began
-            self._spent = (yield Progress(self._step, loss, valid, improved, self._seconds)) or 0.0
+        if state:
+            self._restore(state)
+        while course.step < self.config.steps:
+            loss = self._epoch(objective, course.share(self.config.steps))
+            valid = objective.valid_loss(self._kept) if self._separate is None else self._separate.take(self._kept)
+            progress = course.tell(loss, valid)
+            self._waiting = 0 if progress.is_best else self._waiting + 1
+            if self._waiting == PLATEAU_STEPS:
+                self._waiting, self._plateaus = 0, self._plateaus + 1
+            yield progress
 
     def _begin(self, objective: Objective, params: dict[str, FloatArray], seed: int) -> None:
         device = objective.device
@@ -150,22 +168,23 @@ class Backprop(Trainer):
         if config.optimizer in ("adam", "adamw"):
             extra |= {"betas": (config.beta1, config.beta2)}
         tensors = list(self._tensors.values())
-        return OPTIMIZERS[config.optimizer](tensors, lr=config.learning_rate, **extra)  # type: ignore[call-arg]
+        return OPTIMIZERS[config.optimizer](tensors, lr=config.rate, **extra)  # type: ignore[call-arg]
 
     def _epoch(self, objective: Objective, share: float) -> float:
-        """Run one step; return its mean training loss, ``inf`` once it is not finite."""
+        """Run one step, or what of it the time budget allows; return its mean loss, ``inf`` once it is not finite."""
         rows = self._sampler.draw()
-        per_step = 1.0 / self.config.steps
+        per_step, done = 1.0 / self.config.steps, 0
         total = torch.zeros((), device=objective.device)
-        for first in range(0, len(rows), self._batch_size):
-            chosen = rows[first : first + self._batch_size]
-            now = share + per_step * first / len(rows)
+        while done < len(rows) and not (done and self._course.is_over):
+            chosen = rows[done : done + self._batch_size]
+            now = max(share + per_step * done / len(rows), self._course.spent())
             total += self._update(objective, chosen.to(objective.device), now) * len(chosen)
-        return finite(float(total) / len(rows))
+            done += len(chosen)
+        return finite(float(total) / done)
 
     def _update(self, objective: Objective, rows: torch.Tensor, share: float) -> torch.Tensor:
         config = self.config
-        rate = config.learning_rate * SCHEDULES[config.schedule](Reached(share, self._step + 1, self._waiting))
+        rate = config.rate * SCHEDULES[config.schedule](Reached(share, self._course.step + 1, self._plateaus))
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         batch = objective.batch(rows)
@@ -188,12 +207,17 @@ class Backprop(Trainer):
         return loss.detach()
 
     def _teacher(self, objective: Objective, windows: int, share: float) -> torch.Tensor | None:
-        """Draw where the true value is fed back; the chance moves to ``teacher_forcing_end`` as training goes on."""
-        config = self.config
-        chance = config.teacher_forcing + (config.teacher_forcing_end - config.teacher_forcing) * min(share, 1.0)
+        """Draw where the true value is fed back: a mixed loop closes over the same share as under other trainers."""
+        end = self.config.teacher_forcing_end
+        chance = end + (self.config.teacher_forcing - end) * chance_of_truth(share)
         draw = partial(torch.rand, generator=self._noise, device=self._noise.device)
         shown: torch.Tensor | None = objective.draw_teacher(draw, windows, chance)
         return shown
+
+    @property
+    def remedy(self) -> str:
+        rate = self.config.rate
+        return f"use a smaller step, --set trainer.learning_rate={rate / 10:g} (now {rate:g}), or --set trainer.clip=1"
 
     @property
     def _kept(self) -> dict[str, torch.Tensor]:
@@ -205,9 +229,8 @@ class Backprop(Trainer):
         return _arrays(self._kept if self._separate is None else self._separate.params)
 
     def state(self) -> Arrays:
-        counters = [self._step, self._waiting, self._best.value, self._seconds, self._spent]
-        out: Arrays = {
-            "counters": np.array(counters, dtype=np.float64),
+        out: Arrays = self._course.state() | {
+            "plateaus": np.array([self._waiting, self._plateaus]),
             "shuffle": self._shuffle.get_state().numpy(),
             "noise": self._noise.get_state().numpy(),
         }
@@ -224,10 +247,8 @@ class Backprop(Trainer):
                     out[f"optimizer/{index}/{name}"] = torch.as_tensor(value).cpu().numpy().copy()
         return out
 
-    def _restore(self, state: Arrays) -> float:
-        """Continue from :meth:`state`; return the seconds already spent."""
-        step, waiting, best, seconds, self._spent = map(float, state["counters"])
-        self._step, self._waiting, self._best = int(step), int(waiting), Best(best)
+    def _restore(self, state: Arrays) -> None:
+        """Continue from :meth:`state`."""
         self._shuffle.set_state(torch.from_numpy(state["shuffle"]))
         self._noise.set_state(torch.from_numpy(state["noise"]))
         with torch.no_grad():
@@ -248,7 +269,6 @@ class Backprop(Trainer):
                 slots.setdefault(int(index), {})[name] = torch.tensor(value)
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        return seconds
 
 
 def _arrays(tensors: dict[str, torch.Tensor]) -> dict[str, FloatArray]:

@@ -9,7 +9,7 @@ import numpy as np
 from deap import tools
 
 from tsforecast.config import option
-from tsforecast.trainers.base import Arrays, FloatArray, finite
+from tsforecast.trainers.base import Arrays, FloatArray, Spent, endless, finite
 from tsforecast.trainers.individuals import Losses, individuals, same_genes
 from tsforecast.trainers.objective import Objective, chance_of_truth
 from tsforecast.trainers.population import WAYS, Evaluator, Genome
@@ -33,6 +33,11 @@ class ContestConfig:
     )
     fitness: str = option("loss", "What is minimised: loss, a metric by name, or a CSV file of costs (error,cost).")
 
+    @property
+    def point_only(self) -> str:
+        """Why no quantile levels can be trained, for :class:`Trainer`."""
+        return "" if self.fitness == "loss" else f"trainer.fitness={self.fitness} scores a point forecast"
+
 
 class Contest:
     """Judges networks by samples of training windows; the answer is the best network of the present sample.
@@ -46,10 +51,13 @@ class Contest:
         genome: How rows become parameters.
         config: The trainer's options.
         seed: Seed of the samples.
+        spent: Share of the time budget that is spent.
     """
 
-    def __init__(self, objective: Objective, genome: Genome, config: ContestConfig, seed: int) -> None:
-        self.evaluator = Evaluator(objective, genome, config.windows, config.way)
+    def __init__(
+        self, objective: Objective, genome: Genome, config: ContestConfig, seed: int, spent: Spent = endless
+    ) -> None:
+        self.evaluator = Evaluator(objective, genome, config.windows, config.way, spent)
         self.resample, self._seed = config.resample, seed
         self._varies = objective.teachable or self.evaluator.windows < objective.n_train
         self._hall = tools.HallOfFame(1, similar=same_genes)

@@ -74,7 +74,6 @@ class CmaEs(Strategy):
     N. Hansen, INRIA RR-7748 (2011), eq. 4, for taking in networks that were improved otherwise.
     """
 
-    uses: ClassVar[frozenset[str]] = frozenset({"restarts"})
     most_genes: ClassVar[int] = 2000  # the matrix has d^2 entries, and a decomposition costs d^3
     ARRAYS: ClassVar[tuple[str, ...]] = ("centroid", "pc", "ps", "C", "B", "diagD")
 

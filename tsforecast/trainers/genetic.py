@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
 from deap import base
 
 from tsforecast.config import option
 from tsforecast.errors import UsageError
-from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer
+from tsforecast.trainers.base import Arrays, Course, FloatArray, ProgressStream, Spent, Trainer, endless
 from tsforecast.trainers.contest import Contest, ContestConfig
 from tsforecast.trainers.covariance import CmaEs
 from tsforecast.trainers.individuals import own_randomness, whole
@@ -27,7 +26,8 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "cma_es": CmaEs,
     "differential_evolution": DifferentialEvolution,
 }
-LEARNING = ("memetic_every", "memetic_steps", "memetic_mode")
+GA = {"strategy": ("ga",)}
+LEARNING = {"memetic": tuple(LOCAL)}
 
 
 @dataclass(frozen=True)
@@ -39,28 +39,46 @@ class GeneticConfig(ContestConfig):
     )
     population: int = option(50, "Networks alive at a time.", low=4)
     generations: int = option(1000, "Generations at most.", low=1)
-    crossover: str = option("blend", "Of ga: how two parents make two children.", choices=tuple(CROSSOVERS))
-    mutation: str = option("gaussian", "Of ga.", choices=tuple(MUTATIONS))
+    crossover: str = option("blend", "How two parents make two children.", choices=tuple(CROSSOVERS), when=GA)
+    mutation: str = option("gaussian", "How a gene mutates.", choices=tuple(MUTATIONS), when=GA)
     selection: str = option(
         "tournament",
-        "Of ga: tournament among the parents; best of parents and children; or nsga2 by loss and mean squared weight.",
+        "Tournament among the parents; best of parents and children; or nsga2 by loss and mean squared weight.",
         choices=("tournament", "nsga2", "best"),
+        when=GA,
     )
-    elites: int = option(4, "Of tournament: best networks that live on unchanged.", low=0)
-    mutation_rate: float = option(0.02, "Of ga: share of the genes that mutate.", low=0, high=1)
-    eta: float = option(10.0, "Of sbx and polynomial: the larger, the nearer children are to their parents.", low=0)
+    elites: int = option(4, "Best networks that live on unchanged.", low=0, when={"selection": ("tournament",)})
+    mutation_rate: float = option(0.02, "Share of the genes that mutate.", low=0, high=1, when=GA)
+    eta: float = option(
+        10.0,
+        "The larger, the nearer children are to their parents.",
+        low=0,
+        when={"crossover": ("sbx",), "mutation": ("polynomial",)},
+    )
     sigma: float = option(1.0, "Initial spread, in units of each parameter's own scale.", low=1e-6)
-    restarts: int = option(0, "Of cma_es: new beginnings with twice the population, once converged (IPOP).", low=0)
+    restarts: int = option(
+        0, "New beginnings with twice the population, once converged (IPOP).", low=0, when={"strategy": ("cma_es",)}
+    )
     memetic: str = option("none", "Local search by which the two best networks learn.", choices=("none", *LOCAL))
     memetic_every: int = option(
-        0, "Generations between local searches; 0: 50 with adam, 20 with levenberg_marquardt.", low=0
+        0, "Generations between local searches; 0: 50 with adam, 20 with levenberg_marquardt.", low=0, when=LEARNING
     )
-    memetic_steps: int = option(0, "Steps of each local search; 0: 50 of adam, 3 of levenberg_marquardt.", low=0)
+    memetic_steps: int = option(
+        0, "Steps of each local search; 0: 50 of adam, 3 of levenberg_marquardt.", low=0, when=LEARNING
+    )
     memetic_mode: str = option(
         "lamarckian",
         "What a network has learnt is inherited (lamarckian), or only counts for its fitness (baldwinian).",
         choices=("lamarckian", "baldwinian"),
+        when=LEARNING,
     )
+
+    @property
+    def point_only(self) -> str:
+        """Why no quantile levels can be trained: the curvature is that of the point forecast alone."""
+        if self.memetic == "levenberg_marquardt":
+            return "trainer.memetic=levenberg_marquardt fits a point forecast (memetic=adam learns quantiles, too)"
+        return super().point_only
 
 
 @final
@@ -78,12 +96,12 @@ class Genetic(Trainer):
     Config: ClassVar[type] = GeneticConfig
     summary: ClassVar[str] = "Evolution with DEAP: genetic algorithm, CMA-ES, differential evolution, memetic if wanted"
     source: ClassVar[str] = "Holland (1975); Hansen & Ostermeier (2001); Brest et al. (2006); Fortin et al. (2012)"
+    cuts_steps: ClassVar[bool] = True
     patience: ClassVar[int] = 100
 
     def __init__(self, config: GeneticConfig) -> None:
         super().__init__(config)
-        _refuse_unused(config)
-        self._step, self._best, self._seconds, self._spent = 0, Best(), 0.0, 0.0
+        self.point_only = config.point_only
 
     @property
     def steps(self) -> int:
@@ -103,25 +121,27 @@ class Genetic(Trainer):
             )
 
     def fit(
-        self, objective: Objective, params: dict[str, FloatArray], *, seed: int, state: Arrays | None = None
+        self,
+        objective: Objective,
+        params: dict[str, FloatArray],
+        *,
+        seed: int,
+        state: Arrays | None = None,
+        spent: Spent = endless,
     ) -> ProgressStream:
-        began = time.monotonic()
+        course = self._course = Course(state, spent)
         self._begin(objective, params, seed)
-        earlier = self._restore(state) if state else 0.0
-        while self._step < self.config.generations:
-            with own_randomness([seed, self._step]) as rng:
-                details = self._generation(rng, max(self._step / self.config.generations, self._spent))
-            self._step += 1
-            valid = self._contest.valid_loss()
-            improved = self._best.improved_by(valid)
-            self._seconds = earlier + time.monotonic() - began
-            progress = Progress(self._step, self._contest.loss, valid, improved, self._seconds, details)
-            self._spent = (yield progress) or 0.0
+        if state:
+            self._restore(state)
+        while course.step < self.config.generations:
+            with own_randomness([seed, course.step]) as rng:
+                details = self._generation(rng, course.share(self.config.generations))
+            yield course.tell(self._contest.loss, self._contest.valid_loss(), details)
 
     def _begin(self, objective: Objective, params: dict[str, FloatArray], seed: int) -> None:
         config = self.config
         self._genome = Genome(params)
-        self._contest = Contest(objective, self._genome, config, seed)
+        self._contest = Contest(objective, self._genome, config, seed, self._course.spent)
         self._toolbox = base.Toolbox()
         self._toolbox.register("evaluate", self._contest.judge)
         self._toolbox.register("map", whole)
@@ -131,7 +151,7 @@ class Genetic(Trainer):
     def _generation(self, rng: np.random.Generator, share: float) -> dict[str, float]:
         """Move on by one generation; return what there is to know of it."""
         strategy, toolbox, evaluator = self._strategy, self._toolbox, self._contest.evaluator
-        changes = self._contest.open(self._step, share)
+        changes = self._contest.open(self._course.step, share)
         began, busy = time.perf_counter(), evaluator.seconds
         if changes and strategy.begun and len(strategy.parents()):
             strategy.losses = toolbox.map(toolbox.evaluate, strategy.parents())
@@ -152,7 +172,7 @@ class Genetic(Trainer):
     @property
     def _learns(self) -> bool:
         how = self.config.memetic
-        return how != "none" and (self._step + 1) % (self.config.memetic_every or RHYTHM[how][0]) == 0
+        return how != "none" and (self._course.step + 1) % (self.config.memetic_every or RHYTHM[how][0]) == 0
 
     def _learn(self) -> None:
         """Let the best learn for a while."""
@@ -171,43 +191,11 @@ class Genetic(Trainer):
         return self._genome.params(self._contest.answer)
 
     def state(self) -> Arrays:
-        out = {f"strategy/{k}": v for k, v in self._strategy.state().items()} | self._contest.state()
-        counters = [self._step, self._best.value, self._seconds, self._spent]
-        return out | {"counters": np.array(counters, dtype=np.float64)}
+        strategy = {f"strategy/{k}": v for k, v in self._strategy.state().items()}
+        return self._course.state() | strategy | self._contest.state()
 
-    def _restore(self, state: Arrays) -> float:
-        """Continue from :meth:`state`; return the seconds already spent."""
-        step, best, seconds, self._spent = map(float, state["counters"])
-        self._step, self._best = int(step), Best(best)
+    def _restore(self, state: Arrays) -> None:
+        """Continue from :meth:`state`."""
         prefix = "strategy/"
         self._strategy.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
         self._contest.restore(state)
-        return seconds
-
-
-def _refuse_unused(config: Any) -> None:
-    """Refuse options that would have no effect.
-
-    Raises:
-        UsageError: One of them is not at its default.
-    """
-    defaults = {f.name: f.default for f in dataclasses.fields(config)}
-    changed = {name for name, default in defaults.items() if getattr(config, name) != default}
-    used = STRATEGIES[config.strategy].uses
-    others = frozenset().union(*(strategy.uses for strategy in STRATEGIES.values())) - used
-    learning = config.memetic != "none"
-    for name in sorted(changed & others):
-        owners = [key for key, strategy in STRATEGIES.items() if name in strategy.uses]
-        raise UsageError(
-            f"trainer.{name} has no effect with trainer.strategy={config.strategy}",
-            hint=f"leave it away, or use --set trainer.strategy={owners[0]}",
-        )
-    for name in sorted(changed & set(LEARNING)) if not learning else ():
-        raise UsageError(f"trainer.{name} has no effect without local search", hint="use --set trainer.memetic=adam")
-    if "elites" in changed and config.selection != "tournament":
-        raise UsageError(
-            f"trainer.elites has no effect with trainer.selection={config.selection}, which keeps the best anyway",
-            hint="leave it away, or use --set trainer.selection=tournament",
-        )
-    if "eta" in changed and config.crossover != "sbx" and config.mutation != "polynomial":
-        raise UsageError("trainer.eta has no effect without sbx or polynomial", hint="use --set trainer.crossover=sbx")

@@ -80,7 +80,7 @@ class Jacobian:
 
         def single(params: Tensors, window: Tensors) -> torch.Tensor:
             out: torch.Tensor = self.objective.forecast(self._ops, params, window, 1)
-            return out[..., 0]
+            return out[..., self.objective.middle]
 
         owned = _owned(params, len(moved["past_target"]))
         past = moved["past_target"].requires_grad_()
@@ -128,7 +128,7 @@ class Jacobian:
         batch = self.objective.batch(rows.to(self._ops.device))
         with torch.no_grad():
             out = self.objective.differences(self._ops, shaken, batch) + batch["future_target"]
-            single = self.objective.forecast(self._ops, shaken, self._moved(batch, out), 1)[..., 0]
+            single = self.objective.forecast(self._ops, shaken, self._moved(batch, out), 1)[..., self.objective.middle]
         scale = float(out.abs().max())
         return bool((single.reshape(out.shape) - out).abs().max() <= AGREEMENT * scale)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar, final
 
@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforecast.config import option
-from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer, finite
+from tsforecast.data.window import thinned
+from tsforecast.trainers.base import Arrays, Course, FloatArray, ProgressStream, Spent, Trainer, endless
 from tsforecast.trainers.objective import Objective
 
-CHUNK = 4096
+CHUNK = 1 << 20  # values in the windows of a chunk: of more, every intermediate array would be fresh memory
+TOLD = 1024  # training windows that tell a step's training loss, by which nothing is chosen
 LEAST = 1e-12  # a penalty or a variance below this is none
 
 Floats = NDArray[np.float64]
@@ -53,9 +55,9 @@ class LeastSquares(Trainer):
     uses_torch: ClassVar[bool] = False
     trains_local: ClassVar[bool] = True
     needs: ClassVar[str] = "design"
-    point_only: ClassVar[bool] = True
     summary: ClassVar[str] = "Ridge regression in closed form, for models that are linear in their parameters"
     source: ClassVar[str] = "Hoerl & Kennard (1970), Technometrics 12; Golub, Heath & Wahba (1979), Technometrics 21"
+    point_only = "it fits a point forecast"
 
     def fit(
         self,
@@ -64,20 +66,17 @@ class LeastSquares(Trainer):
         *,
         seed: int,  # noqa: ARG002 - nothing is random
         state: Arrays | None = None,
+        spent: Spent = endless,
     ) -> ProgressStream:
-        began = time.monotonic()
-        step, best, earlier = (float(x) for x in state["counters"]) if state else (0.0, np.inf, 0.0)
-        self._step, self._best = int(step), Best(best)
-        for weight, bias in self._solutions(objective, self._step):
-            self._step += 1
+        course, told = Course(state, spent), thinned(objective.train, TOLD)
+        self._course = course
+        for weight, bias in self._solutions(objective, course.step):
             self._params = params | {
                 "weight": weight.astype(np.float32).reshape(params["weight"].shape),
                 "bias": bias.astype(np.float32).reshape(params["bias"].shape),
             }
-            train_loss = finite(objective.loss_over(self._params, objective.train, objective.block))
-            valid_loss = finite(objective.valid_loss(self._params))
-            self._seconds = earlier + time.monotonic() - began
-            yield Progress(self._step, train_loss, valid_loss, self._best.improved_by(valid_loss), self._seconds)
+            train_loss = objective.loss_over(self._params, told, objective.block)
+            yield course.tell(train_loss, objective.valid_loss(self._params))
 
     def _solutions(self, objective: Objective, done: int) -> Iterator[tuple[Floats, Floats]]:
         """Yield weight and bias of every step after the first ``done`` ones."""
@@ -96,11 +95,15 @@ class LeastSquares(Trainer):
         return self._params
 
     def state(self) -> Arrays:
-        return {"counters": np.array([self._step, self._best.value, self._seconds], dtype=np.float64)}
+        return self._course.state()
 
 
 class Moments:
-    """First and second moments of features (n, D) and targets (n, O) that come in chunks."""
+    """First and second moments of features (n, D) and targets (n, O) that come in chunks, and the ridge in them.
+
+    With X'X / n = V diag(e) V' of centred features, decomposed once, the weights of any penalty p are
+    V diag(1 / (e + p)) V'X'Y / n, and the hat matrix has the trace sum e / (e + p), plus one for the intercept.
+    """
 
     def __init__(self, pairs: Iterator[tuple[Floats, Floats]]) -> None:
         total = 0
@@ -116,34 +119,39 @@ class Moments:
         self.variance = squares / total - self.mean_y**2
         self.level = max(float(np.trace(self.gram)) / len(self.gram), LEAST)
 
+    @cached_property
+    def _decomposed(self) -> tuple[Floats, Floats, Floats]:
+        """The values e (D,) and vectors V (D, D) of X'X / n, and V'X'Y / n (D, O)."""
+        values, vectors = np.linalg.eigh(self.gram)
+        return np.maximum(values, 0.0), vectors, vectors.T @ self.cross
+
+    def _inverse(self, penalty: float) -> Floats:
+        """Return 1 / (e + p), (D,)."""
+        return np.asarray(1 / (self._decomposed[0] + max(penalty, LEAST) * self.level))
+
     def solve(self, penalty: float) -> tuple[Floats, Floats]:
         """Return weight (D, O) and bias (O,) for one penalty."""
-        ridge = max(penalty, LEAST) * self.level * np.eye(len(self.gram))
-        weight = np.asarray(np.linalg.solve(self.gram + ridge, self.cross), dtype=np.float64)
+        _, vectors, rotated = self._decomposed
+        weight = vectors @ (self._inverse(penalty)[:, None] * rotated)
         return weight, self.mean_y - self.mean_x @ weight
 
     def cross_validated(self, penalties: tuple[float, ...]) -> tuple[Floats, Floats]:
-        """Return weight (D, O) and bias (O,) for the penalty of the least generalised cross-validation error.
+        """Return weight (D, O) and bias (O,) for the penalty of the least generalised cross-validation error."""
 
-        With X'X / n = V diag(e) V' the hat matrix has the trace sum e / (e + p), plus one for the intercept.
-        """
-        values, vectors = np.linalg.eigh(self.gram)
-        values = np.maximum(values, 0.0)
-        rotated = vectors.T @ self.cross
-        found = []
-        for penalty in penalties:
-            shrunk = 1 / (values + max(penalty, LEAST) * self.level)
-            explained = ((2 * shrunk - shrunk**2 * values)[:, None] * rotated**2).sum(0)
-            left = max(1 - (1 + (values * shrunk).sum()) / self.total, LEAST)
-            found.append((max(float((self.variance - explained).sum()), 0.0) / left**2, shrunk))
-        weight = vectors @ (min(found, key=lambda pair: pair[0])[1][:, None] * rotated)
-        return weight, self.mean_y - self.mean_x @ weight
+        def error(penalty: float) -> float:
+            (values, _, rotated), inverse = self._decomposed, self._inverse(penalty)
+            explained = ((2 * inverse - inverse**2 * values)[:, None] * rotated**2).sum(0)
+            left = max(1 - (1 + (values * inverse).sum()) / self.total, LEAST)
+            return float(max((self.variance - explained).sum(), 0.0) / left**2)
+
+        return self.solve(min(penalties, key=error))
 
 
 def _pairs(objective: Objective, end: int, first: int = 0) -> Iterator[tuple[Floats, Floats]]:
     """Yield features and targets of the training windows ``first`` to ``end - 1`` in chunks, float64."""
-    for start in range(first, end, CHUNK):
-        x, y = objective.design(np.arange(start, min(start + CHUNK, end)))
+    size = max(CHUNK // (objective.lags * objective.tables.target.shape[1]), 1)
+    for start in range(first, end, size):
+        x, y = objective.design(np.arange(start, min(start + size, end)))
         yield x.astype(np.float64), y.astype(np.float64)
 
 

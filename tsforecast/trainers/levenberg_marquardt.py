@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 
 from tsforecast.config import option
 from tsforecast.errors import UsageError
-from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer, finite
+from tsforecast.trainers.base import Arrays, Course, FloatArray, ProgressStream, Spent, Trainer, endless
 from tsforecast.trainers.gauss_newton import GaussNewton, Improvement
 from tsforecast.trainers.objective import Objective, chance_of_truth
 
@@ -57,10 +55,10 @@ class LevenbergMarquardt(Trainer):
     """
 
     Config: ClassVar[type] = LevenbergMarquardtConfig
-    point_only: ClassVar[bool] = True
     summary: ClassVar[str] = "Levenberg-Marquardt, for up to 5000 parameters; Bayesian regularisation"
     source: ClassVar[str] = "Hagan & Menhaj (1994); Nielsen (1999); Foresee & Hagan (1997)"
     patience: ClassVar[int] = 20
+    point_only = "it fits a point forecast"
 
     def check(self, params: dict[str, FloatArray]) -> None:
         count = sum(v.size for v in params.values())
@@ -71,33 +69,30 @@ class LevenbergMarquardt(Trainer):
             )
 
     def fit(
-        self, objective: Objective, params: dict[str, FloatArray], *, seed: int, state: Arrays | None = None
+        self,
+        objective: Objective,
+        params: dict[str, FloatArray],
+        *,
+        seed: int,
+        state: Arrays | None = None,
+        spent: Spent = endless,
     ) -> ProgressStream:
-        began = time.monotonic()
-        counters = (
-            state["counters"]
-            if state
-            else np.array([0, self.config.damping, self.config.weight_decay, math.inf, 0.0, 0.0, 0.0])
-        )
-        self._damping, self._penalty, best, earlier, self._spent, ended = map(float, counters[1:])
-        self._step, self._ended, self._best, self._seconds = int(counters[0]), bool(ended), Best(best), earlier
+        course = self._course = Course(state, spent)
+        reached = state["reached"] if state else (self.config.damping, self.config.weight_decay, False)
+        self._damping, self._penalty, self._ended = float(reached[0]), float(reached[1]), bool(reached[2])
         self._params = {k: state[f"param/{k}"] if state else v.copy() for k, v in params.items()}
         newton = GaussNewton(objective, params)
-        while self._step < self.config.steps and not self._ended:
-            share = max(self._step / self.config.steps, self._spent)
-            self._step += 1
-            rng = np.random.default_rng([seed, self._step])  # a stream for each step: nothing of it has to be stored
+        while course.step < self.config.steps and not self._ended:
+            rng = np.random.default_rng([seed, course.step + 1])  # a stream for each step: none has to be stored
             rows = self._draw(objective, rng)
-            chance = chance_of_truth(share)
+            chance = chance_of_truth(course.share(self.config.steps))
             teacher = objective.draw_teacher(rng.random, len(rows), chance) if chance else None
             made = newton.improve(self._params, rows, self._damping, teacher, self._penalty)
             self._params, self._damping = made.params, made.damping
             self._ended = made.converged and teacher is None and len(rows) == objective.n_train
             details = {"damping": self._damping} | self._weigh_evidence(objective, made)
-            valid = finite(objective.valid_loss(self._tensors(objective)))
-            improved = self._best.improved_by(valid)
-            self._seconds = earlier + time.monotonic() - began
-            self._spent = (yield Progress(self._step, made.loss, valid, improved, self._seconds, details)) or 0.0
+            valid = objective.valid_loss(self._tensors(objective))
+            yield course.tell(made.loss, valid, details)
 
     def _draw(self, objective: Objective, rng: np.random.Generator) -> NDArray[np.int64]:
         """Return the windows that judge this step, in order."""
@@ -130,6 +125,5 @@ class LevenbergMarquardt(Trainer):
         return {k: v.copy() for k, v in self._params.items()}
 
     def state(self) -> Arrays:
-        counters = [self._step, self._damping, self._penalty, self._best.value]
-        counters += [self._seconds, self._spent, self._ended]
-        return {"counters": np.array(counters, dtype=np.float64)} | {f"param/{k}": v for k, v in self.params.items()}
+        reached = np.array([self._damping, self._penalty, self._ended])
+        return self._course.state() | {"reached": reached} | {f"param/{k}": v for k, v in self.params.items()}

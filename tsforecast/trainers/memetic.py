@@ -34,6 +34,8 @@ def adam(evaluator: Evaluator, rows: FloatArray, steps: int) -> FloatArray:
     values = torch.from_numpy(rows).to(evaluator.device).clone().requires_grad_()
     optimizer = torch.optim.Adam([values], lr=RATE)
     for step in range(steps):
+        if evaluator.is_over:
+            break
         optimizer.param_groups[0]["lr"] = RATE * (1 - step / steps)
         optimizer.zero_grad(set_to_none=True)
         loss = evaluator.lesson(values * scale, step).sum()
@@ -52,6 +54,8 @@ def levenberg_marquardt(evaluator: Evaluator, rows: FloatArray, steps: int) -> F
     for row in rows:
         params, damping = genome.params(row), DAMPING
         for _ in range(steps):
+            if evaluator.is_over:
+                break
             made = newton.improve(params, evaluator.lessons, damping, evaluator.lesson_teacher)
             params, damping = made.params, made.damping
             if made.converged:

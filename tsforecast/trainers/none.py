@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import ClassVar, final
 
-from tsforecast.trainers.base import Arrays, Best, FloatArray, Progress, ProgressStream, Trainer, finite
+from tsforecast.trainers.base import Arrays, Course, FloatArray, ProgressStream, Spent, Trainer, endless
 from tsforecast.trainers.objective import Objective
 
 
@@ -15,8 +14,8 @@ class NoTraining(Trainer):
 
     uses_torch: ClassVar[bool] = False
     needs: ClassVar[str] = ""
-    point_only: ClassVar[bool] = True
     summary: ClassVar[str] = "Nothing to optimise: the baselines"
+    point_only = "it has nothing to train"
 
     def fit(
         self,
@@ -25,11 +24,11 @@ class NoTraining(Trainer):
         *,
         seed: int,  # noqa: ARG002 - nothing is random
         state: Arrays | None = None,  # noqa: ARG002 - there is one step
+        spent: Spent = endless,
     ) -> ProgressStream:
-        began = time.monotonic()
-        self._params = params
-        loss = finite(objective.valid_loss(params))
-        yield Progress(1, loss, loss, Best().improved_by(loss), time.monotonic() - began)
+        self._params, course = params, Course(spent=spent)
+        loss = objective.valid_loss(params)
+        yield course.tell(loss, loss)
 
     @property
     def params(self) -> dict[str, FloatArray]:

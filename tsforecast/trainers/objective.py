@@ -14,8 +14,10 @@ from tsforecast.data.window import Tables, thinned
 from tsforecast.errors import UsageError
 from tsforecast.ops.base import Array, Ops
 from tsforecast.ops.numpy_ops import NumpyOps
+from tsforecast.trainers.losses import EMPHASES, LOSSES, pinball
 
 VALID_WINDOWS = 4096  # more windows than this are thinned out evenly: they would say the same, later
+MOST_VALUES = 1 << 23  # likewise where every value that is forecast is kept
 TAUGHT = 0.5  # share of a training over which a mixed loop closes
 LEAST_EACH = 4  # validation windows of a series that are kept whatever the number of series
 CHUNK = 1024  # windows per forward pass without a gradient, at most
@@ -27,57 +29,20 @@ Fitness = Callable[[Array, NDArray[np.int64]], NDArray[np.float64]]
 Design = Callable[[Ops, Batch], tuple[Array, Array]]
 
 
+def judged_windows(starts: NDArray[np.int64], values_each: int, *, least: int = 2) -> NDArray[np.int64]:
+    """Return the validation windows (n,) that measure something after training, evenly spread.
+
+    Args:
+        starts: (m,) first rows of all of them.
+        values_each: Values that are kept of every window, so that long horizons of many targets do not fill memory.
+        least: Windows that are needed in any case, if there are so many.
+    """
+    return thinned(starts, min(VALID_WINDOWS, max(MOST_VALUES // values_each, least)))
+
+
 def chance_of_truth(share: float) -> float:
     """Return how often a mixed loop is shown the truth when a share of the training is done: 1, falling to 0."""
     return max(0.0, 1 - share / TAUGHT)
-
-
-def mse(difference: Array) -> Array:
-    """Squared error."""
-    return difference * difference
-
-
-def mae(difference: Array) -> Array:
-    """Absolute error."""
-    return abs(difference)
-
-
-def huber(difference: Array) -> Array:
-    """Quadratic up to one scaled unit, linear beyond: Huber (1964)."""
-    size = abs(difference)
-    inner = size.clip(max=1.0)
-    return inner * (size - 0.5 * inner)
-
-
-LOSSES = {"mse": mse, "mae": mae, "huber": huber}
-
-
-def pinball(difference: Array, tilt: Array) -> Array:
-    """Twice the quantile loss of Koenker & Bassett (1978), so that the median alone has the absolute error.
-
-    Args:
-        difference: (..., Q) forecast minus target; (..., 1) for a point, which is then every quantile.
-        tilt: (Q,) 1 - 2 q of every level q.
-    """
-    return abs(difference) + tilt * difference
-
-
-def even(steps: int) -> NDArray[np.float32]:
-    """Every step of the horizon counts alike: (steps,) ones."""
-    return np.ones(steps, dtype=np.float32)
-
-
-def near(steps: int) -> NDArray[np.float32]:
-    """Near steps count more, 1 + pi/4 - arctan(h) for h = 1, 2, ..., here with a mean of 1: xPatch, AAAI 2025.
-
-    Far steps keep a fifth of the weight of the first one. The paper multiplies forecast and truth by it: that is the
-    same for mae; here it multiplies every loss.
-    """
-    weights: NDArray[np.float64] = 1 + np.pi / 4 - np.arctan(np.arange(1, steps + 1))
-    return np.asarray(weights / weights.mean(), dtype=np.float32)
-
-
-EMPHASES = {"even": even, "near": near}
 
 
 @dataclass(frozen=True)

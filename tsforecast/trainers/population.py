@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tsforecast.ops.torch_ops import TorchOps
-from tsforecast.trainers.base import Arrays, FloatArray
+from tsforecast.trainers.base import Arrays, FloatArray, Spent, endless
 from tsforecast.trainers.individuals import Losses
 from tsforecast.trainers.objective import Objective
 
@@ -93,10 +93,13 @@ class Evaluator:
         genome: How rows become parameters.
         windows: Training windows in a sample; 0: as many as hold ``SAMPLE`` values to forecast.
         way: One of ``WAYS``.
+        spent: Share of the time budget that is spent; once it is, not all that are given are judged, or learn.
     """
 
-    def __init__(self, objective: Objective, genome: Genome, windows: int, way: str = "auto") -> None:
-        self.objective, self.genome = objective, genome
+    def __init__(
+        self, objective: Objective, genome: Genome, windows: int, way: str = "auto", spent: Spent = endless
+    ) -> None:
+        self.objective, self.genome, self._spent = objective, genome, spent
         values = objective.block * objective.tables.target.shape[1]
         self.windows = min(windows or max(SAMPLE // values, FEWEST), objective.n_train)
         self.device = torch.device(objective.device)
@@ -123,18 +126,30 @@ class Evaluator:
         self.lesson_teacher = self.objective.draw_teacher(rng.random, len(self.lessons), chance)
 
     def losses(self, rows: FloatArray) -> Losses:
-        """Return the losses, or the fitness, of rows (n, d) over the sample; ``inf`` where they are no number."""
+        """Return the losses, or the fitness, of rows (n, d) over the sample; ``inf`` where they are no number.
+
+        Of whoever is left when the time budget is spent, too: they come last, and training ends here.
+        """
         began = time.perf_counter()
         values = torch.from_numpy(np.ascontiguousarray(rows)).to(self.device) * self._scale
         with torch.inference_mode():
             if self.batched is None:
                 self._choose(values)
                 began = time.perf_counter()
-            parts = [self._pass(part) for part in torch.split(values, self.chunk if self.batched else 1)]
-        out = np.concatenate(parts).astype(np.float64)
-        self.evaluations += len(rows)
+            out, done = np.full(len(rows), np.inf), 0
+            for part in torch.split(values, self.chunk if self.batched else 1):
+                if done and self.is_over:
+                    break
+                out[done : done + len(part)] = self._pass(part)
+                done += len(part)
+        self.evaluations += done
         self.seconds += time.perf_counter() - began
         return np.where(np.isfinite(out), out, np.inf)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time budget is spent."""
+        return self._spent() >= 1
 
     def _choose(self, values: torch.Tensor) -> None:
         """Compute some networks (n, d) together and one by one; keep the way that takes less time for each."""
@@ -145,6 +160,8 @@ class Evaluator:
             for _ in range(TRIES):
                 self._pass(part)
                 clock.append(time.perf_counter())
+                if self.is_over:
+                    break
             seconds[self.batched] = float(np.diff(clock).min()) / len(part)
         self.batched = seconds[True] < MARGIN * seconds[False]
 

@@ -16,12 +16,12 @@ class Reached(NamedTuple):
     Attributes:
         share: Of its steps, or of its time budget, that is spent: 0 to 1, a little more at the very end.
         step: The step (epoch) under way: 1, 2, ...
-        waiting: Steps since the validation loss has improved.
+        plateaus: Times that the validation loss has not improved for ``PLATEAU_STEPS`` steps.
     """
 
     share: float
     step: int
-    waiting: int
+    plateaus: int
 
 
 def constant(reached: Reached) -> float:  # noqa: ARG001
@@ -35,8 +35,8 @@ def cosine(reached: Reached) -> float:
 
 
 def plateau(reached: Reached) -> float:
-    """Halve the rate for every ``PLATEAU_STEPS`` steps that the validation loss has not improved."""
-    return 0.5 ** (reached.waiting // PLATEAU_STEPS)
+    """Halve the rate, for good, whenever the validation loss has not improved for ``PLATEAU_STEPS`` steps."""
+    return 0.5**reached.plateaus
 
 
 def one_cycle(reached: Reached) -> float:

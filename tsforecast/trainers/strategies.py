@@ -30,12 +30,10 @@ class Strategy(ABC):
         start: (n, d) the first population.
 
     Attributes:
-        uses: Options that mean something to this strategy only, or to this one too.
         most_genes: Parameters of the largest network that it can move; None: any.
         rows: (n, d) who is alive; after the first generation with ``losses`` (n,).
     """
 
-    uses: ClassVar[frozenset[str]] = frozenset()
     most_genes: ClassVar[int | None] = None
 
     def __init__(self, config: Any, toolbox: base.Toolbox, start: FloatArray) -> None:
@@ -84,8 +82,6 @@ class GeneticAlgorithm(Strategy):
     Source: J. Holland, Adaptation in Natural and Artificial Systems (1975); K. Deb et al., IEEE TEC 6 (2002) for
     NSGA-II; I. Rechenberg, Evolutionsstrategie (1973) for the success rule.
     """
-
-    uses: ClassVar[frozenset[str]] = frozenset({"crossover", "mutation", "selection", "elites", "mutation_rate", "eta"})
 
     def __init__(self, config: Any, toolbox: base.Toolbox, start: FloatArray) -> None:
         super().__init__(config, toolbox, start)

@@ -12,20 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.config import Facts, Settings, make, parse_delays
-from tsforecast.data.scale import Scaler
+from tsforecast.config import Facts, Settings, effective, make
+from tsforecast.data.scale import choose_scaler
 from tsforecast.data.table import Table
 from tsforecast.data.window import WindowIndex, thinned
 from tsforecast.defaults import choose_shape
 from tsforecast.errors import DataError, TrainingError, UsageError
 from tsforecast.fitting import fit
 from tsforecast.forecaster import Forecaster
+from tsforecast.lag_sets import parse_delays
 from tsforecast.models.base import Dims
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
-from tsforecast.preparation import Task, lay_out, prepare
+from tsforecast.preparation import lay_out, prepare
 from tsforecast.registry import MODELS, TRAINERS
+from tsforecast.task import Task
 from tsforecast.trainers.base import finite
-from tsforecast.trainers.objective import LOSSES, VALID_WINDOWS
+from tsforecast.trainers.losses import LOSSES
+from tsforecast.trainers.objective import VALID_WINDOWS
 from tsforecast.tuning.space import COVARIATES, Candidate, Searches, Space, make_space
 
 BASELINES = ("naive", "seasonal_naive")
@@ -74,7 +77,7 @@ class Bench:
 
     Losses can be compared: they are over the windows that even the longest lags have complete, with every covariate;
     forecasts and actual values are brought back to data units, whatever the scaler and transform, and their difference
-    is divided by the standard deviation of the target in training.
+    is divided by the standard deviation of the target in training, of each series where they are scaled each by itself.
 
     Args:
         table: What was read.
@@ -121,8 +124,8 @@ class Bench:
         self.possible = max(windows(min(shape.lags, longest), "valid"), len(starts))
         self.judged, self.longest = len(starts), longest
         self.cutoffs: NDArray[np.int64] = thinned(starts, VALID_WINDOWS) + longest - 1
-        train = cut.train_rows & ~self.frame.peeks
-        self.spread = Scaler.fit(self.frame.values[train][:, :targets], "standard").spread
+        values, rows = self.frame.values[:, :targets], cut.train_rows & ~self.frame.peeks
+        self.unit = choose_scaler(values, self.frame.bounds, rows, targets, "standard", self.options.scale_by)
 
     def _searched(self, name: str) -> bool:
         return any(setting.name == name for setting in self.space.settings)
@@ -177,12 +180,11 @@ class Bench:
         )
 
     def _own(self, section: str, cls: type, candidate: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings of a model or trainer: what is fixed, as far as it has it, and what is searched."""
-        names = _names(cls)
+        """Return the settings of a model or trainer: what is fixed and what is searched, as far as it counts."""
         fixed: Mapping[str, Any] = getattr(self.settings, section)
         start = f"{section}."
         searched = {name.removeprefix(start): v for name, v in candidate.items() if name.startswith(start)}
-        return {name: value for name, value in fixed.items() if name in names} | searched
+        return effective(cls, {**fixed, **searched}, section)
 
     def columns_of(self, candidate: Mapping[str, Any]) -> ColumnOptions:
         """Return the columns without the covariates that a candidate leaves out."""
@@ -243,9 +245,9 @@ class Bench:
 
         def loss(scaled: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float64]:
             rows = starts[:, None] + forecaster.shape.lags + np.arange(self.horizon)
-            scaler = forecaster.scaler.of(self.frame.series_of(starts))
-            error = forecaster.to_units(scaled, self.frame.time[rows], scaler) - observed[rows]
-            return np.asarray(LOSSES[self.options.loss](error / self.spread).mean())
+            series = self.frame.series_of(starts)
+            error = forecaster.to_units(scaled, self.frame.time[rows], forecaster.scaler.of(series)) - observed[rows]
+            return np.asarray(LOSSES[self.options.loss](error / self.unit.of(series).spread).mean())
 
         objective = replace(task.objective, fitness=loss)
         return finite(objective.loss_over(forecaster.params, self._starts(forecaster), self.horizon))

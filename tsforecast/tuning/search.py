@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tsforecast.durations import duration, seconds
+from tsforecast.durations import seconds
 from tsforecast.errors import TrainingError, UsageError
 from tsforecast.options import TuneOptions
 from tsforecast.tuning.bench import Bench, Limits, Trial
@@ -107,7 +107,7 @@ def limits_of(options: TuneOptions) -> Limits:
     """Return how long a candidate is trained."""
     return Limits(
         steps=options.trial_steps or (0 if options.trial_budget else TRIAL_STEPS),
-        seconds=float(duration(options.trial_budget, "trial_budget")) if options.trial_budget else math.inf,
+        seconds=seconds(options.trial_budget, "trial_budget") or math.inf,
     )
 
 

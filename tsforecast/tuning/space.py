@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from tsforecast.config import Facts, Settings, coerce, described, make, parse_delays
+from tsforecast.conditions import obstacles
+from tsforecast.config import Facts, Settings, checked, coerce, described, effective, make
 from tsforecast.errors import UsageError, did_you_mean
+from tsforecast.lag_sets import parse_delays
 from tsforecast.options import ColumnOptions, FitOptions
 from tsforecast.registry import MODELS, TRAINERS
 
@@ -43,19 +45,27 @@ class Space:
         settings: ``model`` and ``trainer``, if they are searched, come first.
         model: The model where it is not searched.
         trainer: The trainer where it is not searched; "" for each model's own.
+        fixed: Options of model and trainer that are not searched, as ``model.x``.
     """
 
     settings: tuple[Setting, ...]
     model: str
     trainer: str
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def candidate(self, genome: Sequence[int]) -> Candidate:
-        """Return the settings that count in a genome: those of the model and trainer that it picks."""
+        """Return the settings that count in a genome: of the model and trainer that it picks, those with an effect."""
         found: Candidate = {}
         for setting, gene in zip(self.settings, genome, strict=True):
             if not setting.owners or setting.owners & set(self.procedures(found)):
                 found[setting.name] = setting.values[gene]
-        return found
+        model, trainer = self.procedures(found)
+        counting = {name for name in found if name.partition(".")[0] not in ("model", "trainer") or "." not in name}
+        for section, cls in (("model", MODELS.get(model).Config), ("trainer", TRAINERS.get(trainer).Config)):
+            start = f"{section}."
+            said = {k.removeprefix(start): v for k, v in {**self.fixed, **found}.items() if k.startswith(start)}
+            counting |= {start + name for name in effective(cls, said, section)}
+        return {name: value for name, value in found.items() if name in counting}
 
     def procedures(self, candidate: Mapping[str, Any]) -> tuple[str, str]:
         """Return the model and the trainer of a candidate."""
@@ -114,9 +124,10 @@ def make_space(settings: Settings, columns: ColumnOptions, searches: Searches, f
     _check(settings, columns, searches)
     options = settings.build(FitOptions)
     general: list[Setting] = []
+    resolved = {"lags": (str(lags),), "normalize": ()}  # in place of the default, which leaves the choice to the data
     for name, values in _of(FitOptions, "", settings.top, searches, facts):
         if name in SEARCHABLE:
-            tried = values if name != "lags" or "lags" in searches else (str(lags), *values[1:])
+            tried = (*resolved[name], *values[1:]) if name in resolved and name not in searches else values
             general.append(Setting(name, tuple(dict.fromkeys(tried))))
     general.sort(key=lambda setting: SEARCHABLE.index(setting.name))
     for role in COVARIATES:
@@ -133,22 +144,39 @@ def make_space(settings: Settings, columns: ColumnOptions, searches: Searches, f
         *_owned("model", models, MODELS.get, settings.model, searches, facts),
         *_owned("trainer", sorted(trainers), TRAINERS.get, settings.trainer, searches, facts),
     ]
-    return Space((*general, *owned), options.model, options.trainer)
+    fixed = {f"model.{name}": value for name, value in settings.model.items()}
+    fixed |= {f"trainer.{name}": value for name, value in settings.trainer.items()}
+    return Space((*general, *owned), options.model, options.trainer, fixed)
 
 
 def _of(
     cls: type, section: str, fixed: Mapping[str, Any], searches: Searches, facts: Facts
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Yield the options of a dataclass that are searched, each with its values."""
-    for name, _, default, metadata in described(cls):
+    """Yield the options of a dataclass that are searched and can have an effect, each with its values."""
+    tried = _tried(cls, section, fixed, searches, facts)
+    for name, *_ in described(cls):
         full = f"{section}.{name}" if section else name
-        if full in searches:
-            yield full, tuple(dict.fromkeys(getattr(make(cls, {name: v}, section), name) for v in searches[full]))
-        elif name not in fixed and metadata["tune"]:
-            tune = metadata["tune"]
-            values = tuple(dict.fromkeys((default, *(tune(facts) if callable(tune) else tune))))
-            if len(values) > 1:
+        if full in searches or name not in fixed:
+            values = tried(name)
+            if (full in searches or len(values) > 1) and not obstacles(cls, name, tried):
                 yield full, values
+
+
+def _tried(
+    cls: type, section: str, fixed: Mapping[str, Any], searches: Searches, facts: Facts
+) -> Callable[[str], tuple[Any, ...]]:
+    """Return from an option of a dataclass to the values that it has among the candidates."""
+    options = {name: (default, metadata["tune"]) for name, _, default, metadata in described(cls)}
+
+    def values(name: str) -> tuple[Any, ...]:
+        full = f"{section}.{name}" if section else name
+        if full in searches or name in fixed:
+            said = searches[full] if full in searches else [fixed[name]]
+            return tuple(dict.fromkeys(checked(cls, {name: v}, section)[name] for v in said))
+        default, tune = options[name]
+        return tuple(dict.fromkeys((default, *(tune(facts) if callable(tune) else tune))))
+
+    return values
 
 
 def _owned(
@@ -166,15 +194,34 @@ def _owned(
     """
     found: dict[tuple[str, tuple[Any, ...]], set[str]] = {}
     known: set[str] = set()
-    for owner in owners:
-        cls = get(owner).Config
+    classes = {owner: get(owner).Config for owner in owners}
+    for owner, cls in classes.items():
         known |= {f"{section}.{field.name}" for field in dataclasses.fields(cls)}
         for row in _of(cls, section, fixed, searches, facts):
             found.setdefault(row, set()).add(owner)
     for name in [*(f"{section}.{n}" for n in fixed), *(n for n in searches if n.startswith(f"{section}."))]:
         if name not in known:
             raise UsageError(f"'{name}': no such option of {', '.join(owners)}", hint=did_you_mean(name, known))
+        _refuse_idle(name.partition(".")[2], section, list(classes.values()), fixed, searches, facts)
     return [Setting(name, values, frozenset(names)) for (name, values), names in found.items()]
+
+
+def _refuse_idle(
+    name: str, section: str, classes: Sequence[type], fixed: Mapping[str, Any], searches: Searches, facts: Facts
+) -> None:
+    """Refuse an option of model or trainer that has no effect in any candidate, unless it is left at its default."""
+    reasons = []
+    for cls in classes:
+        defaults = {f.name: f.default for f in dataclasses.fields(cls)}
+        if name in defaults:
+            tried = _tried(cls, section, fixed, searches, facts)
+            found = obstacles(cls, name, tried)
+            if not found:
+                return
+            said = [value for value in tried(name) if value != defaults[name]]
+            reasons += [(cls, {name: value, **{other: tried(other)[0] for other in found}}) for value in said]
+    for cls, values in reasons:
+        make(cls, values, section)
 
 
 def _check(settings: Settings, columns: ColumnOptions, searches: Searches) -> None:
@@ -183,7 +230,7 @@ def _check(settings: Settings, columns: ColumnOptions, searches: Searches) -> No
     for name, values in searches.items():
         if not all(values) and name not in ("lags", "trainer") and "." not in name:
             raise UsageError(f"--search {name}: an empty value", hint="write --search NAME=VALUE,VALUE")
-        if settings.origins.get(name) == "command line":
+        if settings.origins.get(name) in ("command line", "argument"):
             raise UsageError(f"{name} is both fixed and searched", hint=f"leave --{name} or --search {name} away")
         if name in ("model", "trainer"):
             registry = MODELS if name == "model" else TRAINERS

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tsforecast.config import Facts, Layer, Settings, resolve
@@ -46,7 +47,7 @@ def test_what_options_declare_is_searched_with_the_default_first() -> None:
     assert found["past.wind",] == found["future.heat",] == (True, False)
     assert found["model.hidden", "gru", "lstm"] == (64, 16, 32, 128)  # one gene for both
     assert found["model.hidden", "narx"][0] == (32,)
-    assert found["trainer.learning_rate", "backprop"][0] == 0.001
+    assert found["trainer.learning_rate", "backprop"][0] == 0  # the own of the optimizer
     assert ("horizon",) not in found
 
 
@@ -72,6 +73,44 @@ def test_a_candidate_has_only_the_settings_of_its_model_and_trainer() -> None:
     linear, gru = (space.candidate(genome) for genome in space.defaults)
     assert set(linear) == {"model", "lags", "scaler", "normalize", "past.wind", "future.heat"}
     assert {"model.hidden", "trainer.learning_rate"} < set(gru)
+
+
+def test_options_without_effect_take_no_gene() -> None:
+    fixed = said({"model": "tdnn"}, {"form": "linear"})
+    names = {setting.name for setting in make_space(fixed, COLUMNS, {}, FACTS, 24).settings}
+    assert "model.kernel" not in names
+    assert "model.dropout" in names
+    assert "model.kernel" in {s.name for s in make_space(said({"model": "tdnn"}), COLUMNS, {}, FACTS, 24).settings}
+
+
+def test_of_a_candidate_only_what_has_an_effect_counts() -> None:
+    searches = parse_searches(["model.form=conv,linear,mlp", "model.hidden=0,9"], ["tdnn"])
+    space = make_space(said({}, {"dilations": "1,2"}), COLUMNS, searches, FACTS, 24)
+    found = [
+        space.candidate([len(s.values) - 1 if s.name != "model.form" else k for s in space.settings]) for k in range(3)
+    ]
+    assert [candidate["model.form"] for candidate in found] == ["conv", "linear", "mlp"]
+    assert ["model.kernel" in candidate for candidate in found] == [True, False, False]
+    assert ["model.hidden" in candidate for candidate in found] == [False, False, True]
+
+
+def test_what_is_fixed_goes_to_the_candidates_where_it_counts(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(["model=tdnn", "model.form=conv,linear"], model={"kernel": 2})
+    made = [bench.task({"model": "tdnn", "model.form": form}).forecaster.model_options for form in ("conv", "linear")]
+    assert [options["kernel"] for options in made] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "model", "message"),
+    [
+        (["model.kernel=2,5"], {"form": "linear"}, "model.kernel=2 has no effect with model.form=linear"),
+        (["model.form=linear,patch"], {"kernel": 2}, "model.kernel=2 has no effect with model.form=linear"),
+        (["model.highway=true,false"], {"form": "mlp"}, "model.highway=false has no effect with model.form=mlp"),
+    ],
+)
+def test_what_has_no_effect_in_any_candidate_is_refused(pairs: list[str], model: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make_space(said({"model": "tdnn"}, model), COLUMNS, parse_searches(pairs, ()), FACTS, 24)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +209,45 @@ def test_the_loss_is_the_mean_error_in_deviations_of_training(make_bench: Callab
     errors = [abs(load[c + h] - load[c]) for c in bench.cutoffs for h in range(1, 7)]
     first_valid = bench.cutoffs[0] + 1
     assert bench.baseline("naive") == pytest.approx(np.mean(errors) / load[: first_valid - 2].std(), rel=0.02)
+
+
+def unlike_series() -> pa.Table:
+    """Return nine series of a week's season, about 10, and a random walk about 1e5, of 120 days each."""
+    days, rng = np.arange(120), np.random.default_rng(0)
+    weekly = [10 + 3 * np.sin(2 * np.pi * days / 7 + s) + rng.normal(0, 0.3, 120) for s in range(9)]
+    walk = 1e5 + np.cumsum(rng.normal(0, 1e3, 120))
+    return pa.table(
+        {
+            "id": np.repeat([f"s{s}" for s in range(10)], 120),
+            "time": np.tile(np.datetime64("2024-01-01", "us") + days * np.timedelta64(1, "D"), 10),
+            "load": np.concatenate([*weekly, walk]),
+        }
+    )
+
+
+def bench_of(table: pa.Table, **top: Any) -> Bench:
+    settings = said({"target": "load", "series_id": "id", "horizon": 7, "lags": "14", "model": "linear", **top})
+    columns, options = settings.build(ColumnOptions), settings.build(ReadOptions)
+    return Bench(read([table], options), columns, options, settings, {})
+
+
+@pytest.mark.parametrize("scale_by", ["", "series", "column"])
+def test_series_are_judged_in_the_unit_that_they_are_trained_in(scale_by: str) -> None:
+    bench = bench_of(unlike_series(), scale_by=scale_by)
+    values, (starts, ends) = bench.frame.values[:, 0].astype(float), (bench.frame.bounds[:-1], bench.frame.bounds[1:])
+    train = [values[start : end - 24] for start, end in zip(starts, ends, strict=True)]  # a fifth of 120 is validation
+    spread = [np.std(np.concatenate(train) if scale_by == "column" else own) for own in train]
+    steps = bench.cutoffs[:, None] + np.arange(1, 8)
+    errors = np.abs(values[steps] - values[bench.cutoffs, None]).mean(axis=1)
+    expected = np.mean(errors / np.take(spread, bench.frame.series_of(bench.cutoffs)))
+    assert bench.baseline("naive") == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_huge_series_does_not_drown_the_others() -> None:
+    """Nine of ten series have a season, so a seasonal forecast is better, whatever the tenth does."""
+    bench = bench_of(unlike_series())
+    trial = bench.run(1, {"model": "linear"}, Limits())
+    assert trial.loss < bench.baseline("seasonal_naive") < 0.5 * bench.baseline("naive")
 
 
 def test_the_rows_of_the_test_part_change_nothing(make_bench: Callable[..., Bench]) -> None:
@@ -336,7 +414,7 @@ def test_the_time_budget_ends_the_search(make_bench: Callable[..., Bench], monke
     [
         (TuneOptions(population=6), "use --population 8"),
         (TuneOptions(objective=("loss", "loss")), "twice"),
-        (TuneOptions(trial_budget="soon"), "trial_budget: 'soon' is not a duration"),
+        (TuneOptions(trial_budget="soon"), "--trial-budget: 'soon' is not a duration"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(

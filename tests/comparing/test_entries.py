@@ -40,6 +40,13 @@ def test_common_settings_go_to_those_that_have_them():
     assert gru.options.test == "0.2"
 
 
+def test_common_settings_go_to_those_where_they_have_an_effect():
+    conv, linear, gru = entries("tdnn,tdnn:model.form=linear,gru", model={"kernel": 5, "highway": False})
+    assert conv.model == {"kernel": 5, "highway": False}
+    assert linear.model == {"form": "linear"}
+    assert gru.model == {"highway": False}
+
+
 def test_of_a_file_only_what_makes_a_network_counts(tmp_path):
     path = tmp_path / "found.toml"
     path.write_text(
@@ -81,6 +88,8 @@ def test_a_file_with_other_columns_is_refused(tmp_path):
         ("gru:horizon=3", {}, "horizon is the same for all", "--horizon 3"),
         ("naive", {}, "baselines take part anyway", "leave it out"),
         ("linear", {"model": {"hidden": 3}}, "no model that is compared has an option 'model.hidden'", ""),
+        ("tdnn", {"model": {"hidden": 3}}, "model.hidden=3 has no effect with model.form=conv", "model.form=mlp"),
+        ("tdnn:model.form=linear:model.kernel=5", {}, "kernel=5 has no effect with model.form=linear", "form=conv"),
         ("", {}, "no models", "--models"),
         ("no.toml", {}, "cannot read no.toml", "check the path"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pytest
 import tsforecast
 from tsforecast import preparation
 from tsforecast.artifact import Artifact
-from tsforecast.comparing import comparison
+from tsforecast.comparing import comparison, lineup
 from tsforecast.comparing.comparison import Comparison, Nobody
 from tsforecast.comparing.ranking import Row
 from tsforecast.config import Layer, resolve
@@ -79,14 +80,14 @@ def test_folds_are_those_that_the_longest_lags_leave():
     data = table(300)
     data.loc[data.index[270], "power"] = np.nan  # a hole in the test rows: lags across it are not complete
     made = contest(data, "rnn:lags=4,gru:lags=20")
-    assert 0 < len(made.test) < len(contest(data, "rnn:lags=4").test)
-    assert list(made.test.cutoffs) == list(contest(data, "gru:lags=20").test.cutoffs)
-    assert any("have all of 20 lags" in note for note in made.notes)
+    assert 0 < len(made.lineup.test) < len(contest(data, "rnn:lags=4").lineup.test)
+    assert list(made.lineup.test.cutoffs) == list(contest(data, "gru:lags=20").lineup.test.cutoffs)
+    assert any("have all of 20 lags" in note for note in made.lineup.notes)
 
 
 def test_stride_and_windows_choose_the_newest_folds_of_every_series():
     made = contest(table(series=("a", "b")), "gru", series_id="plant", stride=6, n_windows=3)
-    times = made.test.frame.time[made.test.cutoffs]
+    times = made.lineup.test.frame.time[made.lineup.test.cutoffs]
     assert len(times) == 6
     assert np.all(np.diff(times[:3]) == np.diff(times[3:]))
     assert np.unique(np.diff(times[:3])).tolist() == [6 * 3_600_000_000]
@@ -94,7 +95,7 @@ def test_stride_and_windows_choose_the_newest_folds_of_every_series():
 
 def test_rows_are_laid_out_once_for_all(monkeypatch):
     calls = []
-    monkeypatch.setattr(comparison, "lay_out", lambda *words: calls.append(1) or preparation.lay_out(*words))
+    monkeypatch.setattr(lineup, "lay_out", lambda *words: calls.append(1) or preparation.lay_out(*words))
     made = contest(table(), "linear:lags=12,gru:lags=24,tdnn", seeds=2)
     made.run()
     assert len(calls) == 1
@@ -103,7 +104,7 @@ def test_rows_are_laid_out_once_for_all(monkeypatch):
 def test_the_choice_is_made_on_validation_rows(monkeypatch, ranking):
     trained = [row for row in ranking.rows if not row.is_baseline]
     assert ranking.chosen.valid == min(row.valid for row in trained)
-    assert "chosen among 3 by the mae of" in ranking.sentence
+    assert "is the choice among 3 by the mae of" in ranking.sentence
     assert "test folds that chose nothing" in ranking.sentence
     assert ranking.to_json()["chosen_on"] == "valid"
 
@@ -124,9 +125,18 @@ def test_who_is_chosen_does_not_depend_on_the_test_rows():
 def test_without_validation_folds_the_claim_says_that_the_test_rows_chose():
     made = tsforecast.compare(table(200), "power", models="linear,gru:lags=24", horizon=6, valid="3", **QUICK)
     assert made.valid_folds == 0
-    assert "chosen among 2 on these very" in made.sentence
+    assert "is the choice among 2 on these very" in made.sentence
     assert "too good" in made.sentence
     assert made.to_json()["chosen_on"] == "test"
+
+
+@pytest.mark.parametrize("valid", ["0.2", "3"])
+def test_of_one_model_nothing_is_said_to_have_chosen_it(valid):
+    made = tsforecast.compare(table(200), "power", models="gru:lags=24", horizon=6, valid=valid, **QUICK)
+    assert (made.valid_folds > 0) == (valid == "0.2")
+    assert made.sentence.startswith("gru:lags=24 is the choice, as the only one trained; its mae of ")
+    assert not any(word in made.sentence for word in ("kept", "by the mae", "chose", "too good"))
+    assert not any("choose" in note for note in made.notes)
 
 
 def test_the_kept_model_is_the_chosen_one_and_forecasts_the_same(tmp_path, ranking):
@@ -142,8 +152,8 @@ def test_the_kept_model_is_the_chosen_one_and_forecasts_the_same(tmp_path, ranki
 def test_who_cannot_be_trained_again_does_not_take_part():
     data = table(200, series=("a", "b"))
     made = contest(data, "linear,gru", series_id="plant", local=True, refit=True)
-    assert "its own best step" in made.problems["gru"].message
-    assert list(made.problems) == ["gru"]
+    assert "its own best step" in made.lineup.problems["gru"].message
+    assert list(made.lineup.problems) == ["gru"]
     with pytest.raises(UsageError, match="its own best step"):
         contest(data, "gru", series_id="plant", local=True, refit=True)
 
@@ -179,6 +189,46 @@ def test_several_targets_are_averaged_in_shares_of_naive():
         shares = [row.by_target["mae"][t] / naive.by_target["mae"][t] for t in ("power", "wind")]
         assert row.scores["mae"] == pytest.approx(np.mean(shares))
     assert any("share of naive's" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("unlike", [False, True])
+def test_unlike_series_count_alike(unlike):
+    data = table(series=("a", "b"))
+    data.loc[data.plant == "b", "power"] *= 1e4 if unlike else 1
+    words = {"models": "linear,gru", "horizon": 6, "series_id": "plant", "metric": "mae,mase,rmse,wape", **QUICK}
+    made = tsforecast.compare(data, "power", **words)
+    by_metric = {m: [row.scores[m] for row in made.rows] for m in made.metrics}
+    assert (by_metric["mae"] == pytest.approx(by_metric["mase"])) == unlike
+    assert ("series differ in size: mae, rmse in each series' own unit, that of MASE" in made.notes) == unlike
+
+
+def test_whether_the_choice_is_better_by_more_than_luck(ranking):
+    """The test of the choice against the best baseline; of a choice that leads it is the one in the table."""
+    assert ranking.skilled == (ranking.p_value < 0.05 and ranking.chosen.skill > 0.001)
+    assert ranking.skilled and "luck" not in ranking.sentence
+    if ranking.chosen.rank == 1:
+        assert ranking.p_value == ranking.baseline.p_value
+    assert {k: ranking.to_json()[k] for k in ("skilled", "p_value")} == {"skilled": True, "p_value": ranking.p_value}
+    doubtful = replace(ranking, p_value=0.276)
+    assert not doubtful.skilled
+    assert doubtful.sentence.endswith(f"% better than {ranking.baseline.model}, which may be luck (p = 0.276)")
+
+
+def test_a_choice_behind_the_leader_is_tested_against_the_baseline_itself(monkeypatch):
+    made = contest(table(), "linear,gru,tdnn:lags=4")
+    monkeypatch.setattr(made, "leader", lambda rows: max(rows, key=lambda row: row.scores["mae"]))
+    ranked = made.run()
+    assert ranked.chosen.rank > 1
+    assert math.isfinite(ranked.p_value) and ranked.p_value != ranked.baseline.p_value
+
+
+def test_a_forecast_that_rounding_tells_from_a_baseline_is_the_baseline():
+    ground = contest(table(), "gru").lineup.test
+    naive, seasonal = ground.baseline("naive"), ground.baseline("seasonal_naive")
+    made = np.where(np.arange(6)[:, None] < 3, naive * (1 + 3e-7), seasonal * (1 - 3e-7))
+    maker = SimpleNamespace(forecast=lambda *_: SimpleNamespace(point=made))
+    out = ground.forecasts(maker)
+    np.testing.assert_array_equal(out, np.where(np.arange(6)[:, None] < 3, naive, seasonal))
 
 
 @pytest.mark.parametrize("metric", ["rmse", "mape", "mase", "wape", "r2", "fit", "directional_accuracy"])
@@ -252,6 +302,7 @@ def test_when_nobody_can_be_trained_that_is_an_error(monkeypatch):
         ({"metric": "bias"}, UsageError, "cannot rank"),
         ({"metric": "mae,crps"}, UsageError, "for quantiles"),
         ({"metric": "ma"}, UsageError, "unknown metric"),
+        ({"metric": "r2,mae", "min_skill": 0.1}, UsageError, "skill cannot be measured with r2, .*choose from mae"),
         ({"test": "0"}, DataError, "no rows are kept out"),
         ({"target": "powr"}, DataError, "powr"),
         ({"test": "3"}, DataError, "no test fold"),
@@ -292,7 +343,7 @@ def test_an_interrupt_ranks_who_is_finished():
 
 
 def test_pairs_that_a_baseline_lacks_are_scored_for_nobody(monkeypatch):
-    whole = contest(table(), "gru").test
+    whole = contest(table(), "gru").lineup.test
     real = whole.targets[0]
 
     def holed(*words):
@@ -307,7 +358,7 @@ def test_pairs_that_a_baseline_lacks_are_scored_for_nobody(monkeypatch):
     assemble = ground.assemble
     monkeypatch.setattr(ground, "assemble", holed)
     made = contest(table(), "gru")
-    assert made.test.baselines == ["naive", "seasonal_naive"]
-    assert np.isnan(made.test.targets[0].actual[:2]).all()
-    assert np.array_equal(made.test.targets[0].actual[2:], real.actual[2:])
-    assert "not ranked, as it lacks forecasts: drift" in made.notes
+    assert made.lineup.test.baselines == ["naive", "seasonal_naive"]
+    assert np.isnan(made.lineup.test.targets[0].actual[:2]).all()
+    assert np.array_equal(made.lineup.test.targets[0].actual[2:], real.actual[2:])
+    assert "not ranked, as it lacks forecasts: drift" in made.lineup.notes
