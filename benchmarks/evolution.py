@@ -134,9 +134,9 @@ def run_tsforecast(clock: Clock, chosen: argparse.Namespace) -> None:
     """``train -m narx --trainer genetic``, driven as fitting does; writes the windows for the others."""
     from tsforecast.data.read import read
     from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
-    from tsforecast.preparation import prepare
     from tsforecast.trainers.objective import Objective
     from tsforecast.trainers.population import Evaluator
+    from tsforecast.training.preparation import prepare
 
     used, losses = list[Evaluator](), Evaluator.losses
 

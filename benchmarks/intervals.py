@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import tsforecast
-from tsforecast.forecasts import Forecasts
+from tsforecast.evaluating.forecasts import Forecasts
 
 LEVELS, HORIZON, IN_A_ROW = (0.05, 0.95), 24, 200
 ROWS = 14400  # of ETTh1: 8640 to train, 2880 to validate, 2880 to test

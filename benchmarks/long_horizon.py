@@ -168,8 +168,8 @@ def score(model: Path, data: Path, chosen: Set, horizon: int) -> dict[str, Any]:
     """Return the standardised errors over every test window, the count asserted, and the best validation loss."""
     from tsforecast import load
     from tsforecast.data.read import read
+    from tsforecast.forecasting.prediction import read_frame
     from tsforecast.options import ReadOptions
-    from tsforecast.prediction import read_frame
 
     forecaster = load(model).forecaster
     table = read([data], ReadOptions(), columns=forecaster.source_columns)

@@ -50,9 +50,9 @@ def course(
     table: Any, task: str, seed: int, trainer: str, options: dict[str, Any]
 ) -> tuple[int, list[tuple[float, float]]]:
     """Train; return the number of parameters and (seconds, validation loss) of every step."""
-    from tsforecast.fitting import fit
     from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
-    from tsforecast.preparation import prepare
+    from tsforecast.training.fitting import fit
+    from tsforecast.training.preparation import prepare
 
     (_, target, known), given, model = TASKS[task]
     chosen = FitOptions(model="narx", trainer=trainer, seed=seed, threads=1, **given)

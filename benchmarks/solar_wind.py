@@ -73,11 +73,11 @@ def table(data: Path) -> Any:
 
 def cell(data: Path, task: str, arm: str, seed: int, budget: float, role: str) -> dict[str, Any]:
     """Train once and score on the test part."""
-    from tsforecast.evaluation import evaluate
-    from tsforecast.fitting import fit
+    from tsforecast.evaluating.evaluation import evaluate
+    from tsforecast.forecasting.prediction import read_frame
     from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
-    from tsforecast.prediction import read_frame
-    from tsforecast.preparation import prepare
+    from tsforecast.training.fitting import fit
+    from tsforecast.training.preparation import prepare
 
     target, horizon, known = TASKS[task]
     model, model_options, trainer, trainer_options = ARMS[arm]

@@ -20,23 +20,21 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 LONGEST_FUNCTION, LONGEST_FILE = 60, 350
-BELOW_CORE = {
-    "errors": 0,
-    "conditions": 1,
-    "registry": 1,
-    "lag_sets": 1,
-    "config": 1,
-    "durations": 1,
-    "options": 1,
-    "ops": 2,
-    "data": 3,
-    "models": 3,
-    "metrics": 3,
-    "trainers": 3,
-}
-CORE, ABOVE_CORE = 4, {"plots": 5, "cli": 6, "__main__": 7}
+LAYERS = (
+    {"errors", ""},
+    {"conditions", "registry", "lag_sets", "config", "durations", "options", "files", "plain"},
+    {"domains", "ops", "recipes"},
+    {"data", "models", "metrics", "trainers"},
+    {"forecasting"},
+    {"artifact"},
+    {"training", "evaluating"},
+    {"comparing", "tuning"},
+    {"api", "plots"},
+    {"cli"},
+    {"__main__"},
+)
 HEAVY = ("torch", "pandas", "matplotlib", "sklearn", "scipy", "deap")
-OPTIMIZING = tuple(f"tsforecast.{name}" for name in ("task", "trainers", "ops.torch_ops", "preparation", "fitting"))
+OPTIMIZING = ("tsforecast.training", "tsforecast.trainers", "tsforecast.ops.torch_ops")
 
 
 @cache
@@ -77,8 +75,7 @@ def part(module):
 
 
 def layer(module):
-    name = part(module)
-    return BELOW_CORE.get(name, ABOVE_CORE.get(name, CORE))
+    return next(height for height, names in enumerate(LAYERS) if part(module) in names)
 
 
 def own(names):
@@ -101,6 +98,9 @@ def test_imports_run_downwards(module):
         ("tsforecast.models", ("tsforecast.trainers", "tsforecast.data", "tsforecast.metrics", *HEAVY)),
         ("tsforecast.trainers", ("tsforecast.models", "tsforecast.metrics", "tsforecast.data.read")),
         ("tsforecast.metrics", ("tsforecast.data", "tsforecast.models", "tsforecast.trainers", "torch", "pandas")),
+        ("tsforecast.forecasting", ("tsforecast.trainers", "torch", "sklearn", "scipy")),
+        ("tsforecast.training", ("tsforecast.evaluating",)),
+        ("tsforecast.evaluating", ("tsforecast.training", "tsforecast.trainers")),
         ("tsforecast.data", ("tsforecast.models", "tsforecast.trainers", "tsforecast.metrics", "torch")),
     ],
 )

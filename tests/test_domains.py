@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from tsforecast import reference
 from tsforecast.config import make
 from tsforecast.domains import DOMAINS, find_domain
 from tsforecast.errors import UsageError
+from tsforecast.forecasting import reference
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 
 

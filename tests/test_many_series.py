@@ -16,8 +16,8 @@ from tsforecast.data.frame import Frame
 from tsforecast.data.read import read
 from tsforecast.data.window import Tables
 from tsforecast.errors import DataError, UsageError
+from tsforecast.forecasting.prediction import predict, read_frame
 from tsforecast.options import ReadOptions
-from tsforecast.prediction import predict, read_frame
 
 LENGTHS = (60, 35, 90, 48)
 LEVELS = (1e-3, 5.0, 2e4, 300.0)

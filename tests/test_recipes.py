@@ -14,8 +14,8 @@ from tsforecast.config import resolve, toml_layer
 from tsforecast.data.read import read
 from tsforecast.errors import UsageError
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
-from tsforecast.preparation import prepare
 from tsforecast.recipes import FOLDER, find_recipe, names
+from tsforecast.training.preparation import prepare
 
 ROWS = 1_500
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
-    "Forecaster": "tsforecast.forecaster",
+    "Forecaster": "tsforecast.forecasting.forecaster",
     "TSForecastError": "tsforecast.errors",
     "compare": "tsforecast.api",
     "evaluate": "tsforecast.api",

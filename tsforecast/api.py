@@ -17,14 +17,14 @@ from tsforecast.config import ARGUMENT, Layer, Settings, checked, coerce, resolv
 from tsforecast.data.clock import SECONDS, parse_time
 from tsforecast.data.read import read
 from tsforecast.domains import resolve_with_domain
-from tsforecast.evaluation import Evaluation
-from tsforecast.evaluation import evaluate as score
-from tsforecast.fitting import fit
+from tsforecast.evaluating.evaluation import Evaluation
+from tsforecast.evaluating.evaluation import evaluate as score
+from tsforecast.forecasting.prediction import Ready, make_ready
+from tsforecast.forecasting.prediction import predict as forecast
 from tsforecast.options import ColumnOptions, CompareOptions, DomainOptions, FitOptions, ReadOptions, TuneOptions
-from tsforecast.prediction import Ready, make_ready
-from tsforecast.prediction import predict as forecast
-from tsforecast.preparation import prepare
 from tsforecast.recipes import find_recipe
+from tsforecast.training.fitting import fit
+from tsforecast.training.preparation import prepare
 from tsforecast.tuning.bench import BASELINES, Bench
 from tsforecast.tuning.search import check, search
 from tsforecast.tuning.space import parse_searches

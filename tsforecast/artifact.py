@@ -29,17 +29,17 @@ from tsforecast.data.build import Schema
 from tsforecast.data.clock import Clock
 from tsforecast.data.freq import Freq
 from tsforecast.data.scale import Scaler
-from tsforecast.defaults import Shape
 from tsforecast.errors import ModelFileError, UsageError
 from tsforecast.files import write_atomically
-from tsforecast.forecaster import Forecaster
-from tsforecast.intervals import Margins
-from tsforecast.memory import Memory
+from tsforecast.forecasting.forecaster import Forecaster
+from tsforecast.forecasting.intervals import Margins
+from tsforecast.forecasting.memory import Memory
+from tsforecast.forecasting.reference import NightTable
+from tsforecast.forecasting.shape import Shape
 from tsforecast.models.base import Inputs
 from tsforecast.models.normalize import roll_out
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.options import FitOptions
-from tsforecast.reference import NightTable
 
 FORMAT = 2
 KEY = "tsforecast"

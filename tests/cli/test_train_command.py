@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from shell import FAST, Cli, Csv, Result, csv_text, hours, stamps, start, wave
 
-from tsforecast import artifact, fitting, preparation
+from tsforecast import artifact
 from tsforecast.cli.train import _interruption
+from tsforecast.training import fitting, preparation
 
 SIZES = ("-H", 6, "-L", 24)
 

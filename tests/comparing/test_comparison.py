@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 import tsforecast
-from tsforecast import preparation
 from tsforecast.artifact import Artifact
 from tsforecast.comparing import comparison, lineup
 from tsforecast.comparing.comparison import Comparison, Nobody
@@ -19,8 +18,9 @@ from tsforecast.comparing.ranking import Row
 from tsforecast.config import Layer, resolve
 from tsforecast.data.read import read
 from tsforecast.errors import DataError, Interrupted, TrainingError, UsageError
-from tsforecast.fitting import fit
 from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions
+from tsforecast.training import preparation
+from tsforecast.training.fitting import fit
 
 QUICK = {"trainer_options": {"steps": 2, "batch_size": 256}, "model_options": {"hidden": 4}}
 BASELINES = {"naive", "seasonal_naive", "drift"}

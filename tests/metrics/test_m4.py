@@ -5,10 +5,10 @@ import pyarrow as pa
 import pytest
 
 from tsforecast.data.read import read
-from tsforecast.forecasts import Forecasts
+from tsforecast.evaluating.forecasts import Forecasts
+from tsforecast.evaluating.scores import score_table
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
-from tsforecast.preparation import prepare
-from tsforecast.scores import score_table
+from tsforecast.training.preparation import prepare
 
 H, SEASON, SERIES, ALPHA = 6, 4, 30, 0.05
 

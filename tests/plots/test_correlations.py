@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tsforecast.diagnosis import Diagnosis, diagnose
-from tsforecast.forecasts import Forecasts
+from tsforecast.evaluating.diagnosis import Diagnosis, diagnose
+from tsforecast.evaluating.forecasts import Forecasts
 from tsforecast.plots.correlations import draw
 
 RNG = np.random.default_rng(0)

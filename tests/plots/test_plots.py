@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tsforecast.diagnosis import diagnose
 from tsforecast.errors import UsageError
-from tsforecast.forecasts import Forecasts, Record
+from tsforecast.evaluating.diagnosis import diagnose
+from tsforecast.evaluating.forecasts import Forecasts, Record
 from tsforecast.plots import style
 from tsforecast.plots.save import save
 from tsforecast.registry import PLOTS

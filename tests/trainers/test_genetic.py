@@ -13,14 +13,14 @@ import torch
 from tsforecast.config import make
 from tsforecast.data.read import read
 from tsforecast.errors import UsageError
-from tsforecast.fitting import fit
 from tsforecast.models.base import Dims
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
-from tsforecast.preparation import prepare
 from tsforecast.trainers.covariance import CmaEs
 from tsforecast.trainers.genetic import Genetic, GeneticConfig
 from tsforecast.trainers.memetic import LOCAL, improve
 from tsforecast.trainers.population import Evaluator, Genome
+from tsforecast.training.fitting import fit
+from tsforecast.training.preparation import prepare
 
 DIMS = Dims(lags=6, horizon=3, past=1, future=1, season_length=8)
 

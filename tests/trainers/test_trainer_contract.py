@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from tsforecast import checkpoint as checkpoints
-from tsforecast.checkpoint import Checkpoint
 from tsforecast.config import make
 from tsforecast.models.base import Dims
 from tsforecast.registry import TRAINERS
 from tsforecast.trainers import population
+from tsforecast.training import checkpoint as checkpoints
+from tsforecast.training.checkpoint import Checkpoint
 
 DIMS = Dims(lags=6, horizon=3, past=1, future=1, season_length=8)
 MODEL = {"none": ("drift", {}), "least_squares": ("linear", {})}  # what a trainer can fit; any other fits a NARX

@@ -15,9 +15,9 @@ import pytest
 from tsforecast.config import Facts, Layer, Settings, resolve
 from tsforecast.data.read import read
 from tsforecast.errors import TrainingError, UsageError
-from tsforecast.fitting import fit
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions, TuneOptions
-from tsforecast.preparation import prepare
+from tsforecast.training.fitting import fit
+from tsforecast.training.preparation import prepare
 from tsforecast.tuning import bench as benches
 from tsforecast.tuning.bench import Bench, Limits, Trial
 from tsforecast.tuning.nsga2 import front, nsga2

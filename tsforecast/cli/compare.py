@@ -19,8 +19,8 @@ from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOp
 if TYPE_CHECKING:
     from tsforecast.comparing.comparison import Comparison
     from tsforecast.comparing.ranking import Ranking, Row
-    from tsforecast.task import Task
     from tsforecast.trainers.base import Progress
+    from tsforecast.training.task import Task
 
 
 @with_options(CompareOptions, ColumnOptions, FitOptions, ReadOptions)

@@ -17,8 +17,8 @@ from tsforecast.options import DomainOptions, FoldOptions, ReadOptions
 
 if TYPE_CHECKING:
     from tsforecast.config import Settings
-    from tsforecast.evaluation import Evaluation
-    from tsforecast.prediction import Ready
+    from tsforecast.evaluating.evaluation import Evaluation
+    from tsforecast.forecasting.prediction import Ready
 
 CUTS = ("stride", "n_windows")  # where the folds lie, which a simulation has not got
 SCORED: list[str] | None = typer.Argument(None, help="Files with history and the rows to score; - or nothing is stdin.")
@@ -75,7 +75,7 @@ def evaluate(
     inputs = [model, *(data or []), forecast or None, actual, future_data]
     kind = _checked(by, simulate, "json" if json else format, inputs, plot=plot, backtest=backtest, output=output)
     settings = flags.settings()
-    from tsforecast.evaluation import evaluate as score
+    from tsforecast.evaluating.evaluation import evaluate as score
 
     folds = settings.build(FoldOptions)
     cuts = {name: said for name, said in flags.said(FoldOptions).items() if name in CUTS}
@@ -163,7 +163,7 @@ def _from_files(
     series_id: str,
     season_length: int,
 ) -> Evaluation:
-    from tsforecast.evaluation import evaluate_files
+    from tsforecast.evaluating.evaluation import evaluate_files
 
     if actual is None:
         raise UsageError("--forecast needs --actual", hint="name the file with what happened: --actual plant.csv")

@@ -12,7 +12,7 @@ from tsforecast.errors import AnswerNo
 
 if TYPE_CHECKING:
     from tsforecast.artifact import Artifact
-    from tsforecast.forecaster import Forecaster
+    from tsforecast.forecasting.forecaster import Forecaster
 
 PROGRESS = ("step", "train_loss", "valid_loss", "is_best", "seconds")  # in every record; the rest is the trainer's own
 

@@ -14,8 +14,8 @@ from tsforecast.options import ReadOptions
 if TYPE_CHECKING:
     from tsforecast.config import Settings
     from tsforecast.data.table import Table
-    from tsforecast.forecaster import Forecaster
-    from tsforecast.prediction import Ready
+    from tsforecast.forecasting.forecaster import Forecaster
+    from tsforecast.forecasting.prediction import Ready
 
 
 def data_sources(data: Sequence[str | Path] | None) -> list[str | Path]:
@@ -74,7 +74,7 @@ def read_for(
         DataError: The data does not fit the forecaster.
         UsageError: The options do not fit the data, or there is none.
     """
-    from tsforecast.prediction import make_ready
+    from tsforecast.forecasting.prediction import make_ready
 
     options = settings.build(ReadOptions)
     table = read_table(data, options, columns=forecaster.source_columns)

@@ -38,9 +38,10 @@ def predict(
     report = Reporter(quiet=quiet, verbose=verbose)
     settings = flags.settings()
 
-    from tsforecast import artifact, prediction
+    from tsforecast import artifact
     from tsforecast.cli.output import check_outputs, choose_format, shortest, write_table
     from tsforecast.data.clock import parse_time
+    from tsforecast.forecasting import prediction
 
     kind = choose_format("json" if json else format, output)
     check_outputs(output, replace=True, inputs=[model, *(data or []), future_data])

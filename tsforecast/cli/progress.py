@@ -14,8 +14,8 @@ from tsforecast.durations import seconds
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
-    from tsforecast.task import Task
     from tsforecast.trainers.base import Progress
+    from tsforecast.training.task import Task
 
 SPARKS = "▁▂▃▄▅▆▇█"
 WIDTH = 16  # characters of a sparkline

@@ -11,8 +11,8 @@ from tsforecast.errors import AnswerNo, UsageError
 
 if TYPE_CHECKING:
     from tsforecast.data.clock import Clock
-    from tsforecast.evaluation import Evaluation
-    from tsforecast.forecasts import Forecasts
+    from tsforecast.evaluating.evaluation import Evaluation
+    from tsforecast.evaluating.forecasts import Forecasts
 
 
 _OF_QUANTILES = ("fan", "calibration")
@@ -103,7 +103,7 @@ def write_backtest(made: Evaluation, clock: Clock, series_id: str, path: Path) -
     import numpy as np
 
     from tsforecast.cli.output import shortest, write_table
-    from tsforecast.forecast_columns import CUTOFF, forecast_column, quantile_column
+    from tsforecast.forecasting.forecast_columns import CUTOFF, forecast_column, quantile_column
 
     first = made.forecasts[0]
     fold, step = np.nonzero(np.any([np.isfinite(f.forecast) for f in made.forecasts], axis=0))

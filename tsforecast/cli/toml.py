@@ -10,7 +10,7 @@ from tsforecast.config import Settings
 from tsforecast.options import ColumnOptions, ReadOptions
 
 if TYPE_CHECKING:
-    from tsforecast.task import Task
+    from tsforecast.training.task import Task
 
 CHOSEN = (
     "horizon",

@@ -17,8 +17,8 @@ from tsforecast.errors import Interrupted, UsageError
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
 
 if TYPE_CHECKING:
-    from tsforecast.fitting import Outcome
-    from tsforecast.task import Task
+    from tsforecast.training.fitting import Outcome
+    from tsforecast.training.task import Task
 
 UNTRAINED = "interrupted before the first step ended: nothing was saved"
 
@@ -54,7 +54,8 @@ def train(
     path = None if print_config else _model_path(data or [], output, resume=resume, force=force)
 
     with _stopping(path):
-        from tsforecast import artifact, checkpoint, fitting, preparation
+        from tsforecast import artifact
+        from tsforecast.training import checkpoint, fitting, preparation
 
         table = read_table(data, read_options)
         task = preparation.prepare(table, columns, read_options, options, settings.model, settings.trainer)
@@ -106,7 +107,7 @@ def _stopping(path: Path | None) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        from tsforecast.checkpoint import path_beside
+        from tsforecast.training.checkpoint import path_beside
 
         if path is None:
             raise

@@ -16,9 +16,9 @@ from tsforecast.comparing.ranking import Ranking, Row, rank
 from tsforecast.config import Settings
 from tsforecast.data.table import Table
 from tsforecast.errors import Interrupted, TrainingError, TSForecastError
-from tsforecast.fitting import OnProgress, Outcome, fit, refit
 from tsforecast.metrics.base import Floats
-from tsforecast.task import Task
+from tsforecast.training.fitting import OnProgress, Outcome, fit, refit
+from tsforecast.training.task import Task
 
 OVERTIME = 1.5  # times the budget: more than this is said
 

@@ -10,12 +10,12 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.ahead import Ahead
-from tsforecast.backtest import assemble
 from tsforecast.data.frame import Frame
 from tsforecast.data.window import thinned
-from tsforecast.forecaster import Forecaster
-from tsforecast.forecasts import Forecasts
+from tsforecast.evaluating.backtest import assemble
+from tsforecast.evaluating.forecasts import Forecasts
+from tsforecast.forecasting.ahead import Ahead
+from tsforecast.forecasting.forecaster import Forecaster
 from tsforecast.metrics.base import Floats, Metric, settled
 from tsforecast.metrics.groups import Standing, standings
 

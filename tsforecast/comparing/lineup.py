@@ -9,8 +9,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.backtest import find_cutoffs
-from tsforecast.checks import check_refit
 from tsforecast.comparing.entries import Entry, parse_entries
 from tsforecast.comparing.ground import Ground, common
 from tsforecast.config import Settings
@@ -18,15 +16,17 @@ from tsforecast.data.frame import Frame
 from tsforecast.data.table import Table
 from tsforecast.durations import seconds
 from tsforecast.errors import DataError, TrainingError, TSForecastError, UsageError
-from tsforecast.forecaster import Forecaster
+from tsforecast.evaluating.backtest import find_cutoffs
+from tsforecast.evaluating.seen import first_new_rows
+from tsforecast.forecasting.forecaster import Forecaster
+from tsforecast.forecasting.prediction import read_frame
 from tsforecast.metrics.base import Metric
 from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions
-from tsforecast.prediction import read_frame
-from tsforecast.preparation import Laid, lay_out, prepare
 from tsforecast.registry import METRICS
-from tsforecast.seen import first_new_rows
-from tsforecast.task import Task
 from tsforecast.trainers.objective import VALID_WINDOWS
+from tsforecast.training.checks import check_refit
+from tsforecast.training.preparation import Laid, lay_out, prepare
+from tsforecast.training.task import Task
 
 FAILURES = (UsageError, DataError, TrainingError)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from tsforecast.evaluating.verdict import NEGLIGIBLE, SIGNIFICANT
 from tsforecast.metrics.groups import Standing
-from tsforecast.verdict import NEGLIGIBLE, SIGNIFICANT
 
 if TYPE_CHECKING:
     import pandas as pd

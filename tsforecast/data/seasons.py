@@ -248,3 +248,10 @@ def _beyond(grids: Sequence[Floats], length: int, inner: int) -> Agreement:
         shape = (len(cycles), length // inner, inner)
         left.append((cycles - np.tile(cycles.reshape(shape).mean(axis=1), shape[1]), number))
     return _agreement(left)
+
+
+def main_season(seasons: Seasons, usual: Sequence[int]) -> int:
+    """Return the strongest season found, the first usual length where too few rows tell, or 1 where there is none."""
+    if seasons.lengths:
+        return seasons.lengths[0]
+    return usual[0] if usual and not seasons.judged else 1

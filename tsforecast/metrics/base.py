@@ -1,7 +1,7 @@
 """What a metric is: averages of terms over pairs of (actual, forecast), and a formula that closes them.
 
 Every metric here is a function of averages, so that one pass over the pairs scores every step, every series and the
-whole (``tsforecast.scores``), and a new metric is one class with ``terms`` and, if it is no plain average, ``finish``.
+whole (``evaluating.scores``), and a new metric is one class with ``terms`` and, if it is no plain average, ``finish``.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tsforecast.calibration import Calibration, Interval, by_step, calibrate
 from tsforecast.data.clock import STEP
-from tsforecast.forecasts import Forecasts
+from tsforecast.evaluating.calibration import Calibration, Interval, by_step, calibrate
+from tsforecast.evaluating.forecasts import Forecasts
 from tsforecast.plots import style
 
 _STEPS = 48

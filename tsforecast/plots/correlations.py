@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsforecast.data.clock import STEP
-from tsforecast.diagnosis import Correlation, Diagnosis, diagnose
-from tsforecast.forecasts import Forecasts
+from tsforecast.evaluating.diagnosis import Correlation, Diagnosis, diagnose
+from tsforecast.evaluating.forecasts import Forecasts
 from tsforecast.plots import style
 
 _PANELS = 8

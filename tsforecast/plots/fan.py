@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tsforecast.forecasts import Forecasts
+from tsforecast.evaluating.forecasts import Forecasts
 from tsforecast.metrics.base import Floats, central
 from tsforecast.plots import style
 from tsforecast.plots.forecasts import folds_since, history_of, spread

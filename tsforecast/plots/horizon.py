@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tsforecast.data.clock import STEP
-from tsforecast.forecasts import Forecasts
+from tsforecast.evaluating.forecasts import Forecasts
+from tsforecast.evaluating.scores import FORECAST, OPEN_LOOP, score_table
 from tsforecast.plots import style
-from tsforecast.scores import FORECAST, OPEN_LOOP, score_table
 
 
 def draw(f: Forecasts, _history: style.History = (), /) -> Figure:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from tsforecast.forecasts import Forecasts
+from tsforecast.evaluating.forecasts import Forecasts
 from tsforecast.plots import style
 
 _POINTS = 3_000  # up to here every pair is a point, above they are counted in hexagons

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tsforecast.data.clock import STEP
 from tsforecast.data.freq import DAY, Freq
 from tsforecast.durations import duration
-from tsforecast.forecasts import Forecasts
+from tsforecast.evaluating.forecasts import Forecasts
 
 History: TypeAlias = Sequence[Mapping[str, float]]
 

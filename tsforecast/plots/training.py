@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from tsforecast.forecasts import Forecasts
+from tsforecast.evaluating.forecasts import Forecasts
 from tsforecast.plots import style
 
 

@@ -16,19 +16,19 @@ from tsforecast.config import Facts, Settings, effective, make
 from tsforecast.data.scale import choose_scaler
 from tsforecast.data.table import Table
 from tsforecast.data.window import WindowIndex, thinned
-from tsforecast.defaults import choose_shape
 from tsforecast.errors import DataError, TrainingError, UsageError
-from tsforecast.fitting import fit
-from tsforecast.forecaster import Forecaster
+from tsforecast.forecasting.forecaster import Forecaster
 from tsforecast.lag_sets import parse_delays
 from tsforecast.models.base import Dims
 from tsforecast.options import ColumnOptions, FitOptions, ReadOptions
-from tsforecast.preparation import lay_out, prepare
 from tsforecast.registry import MODELS, TRAINERS
-from tsforecast.task import Task
 from tsforecast.trainers.base import finite
 from tsforecast.trainers.losses import LOSSES
 from tsforecast.trainers.objective import VALID_WINDOWS
+from tsforecast.training.defaults import choose_shape
+from tsforecast.training.fitting import fit
+from tsforecast.training.preparation import lay_out, prepare
+from tsforecast.training.task import Task
 from tsforecast.tuning.space import COVARIATES, Candidate, Searches, Space, make_space
 
 BASELINES = ("naive", "seasonal_naive")

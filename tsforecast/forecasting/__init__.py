@@ -1,0 +1,1 @@
+"""What a fitted forecaster is, and what it forecasts from rows."""
