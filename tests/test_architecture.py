@@ -22,7 +22,7 @@ MODULES = {
 LONGEST_FUNCTION, LONGEST_FILE = 60, 350
 LAYERS = (
     {"errors", ""},
-    {"conditions", "registry", "lag_sets", "config", "durations", "options", "files", "plain"},
+    {"conditions", "registry", "lag_sets", "config", "durations", "options", "files", "plain", "versions"},
     {"domains", "ops", "recipes"},
     {"data", "models", "metrics", "trainers"},
     {"forecasting"},

@@ -40,6 +40,7 @@ from tsforecast.models.base import Inputs
 from tsforecast.models.normalize import roll_out
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.options import FitOptions
+from tsforecast.versions import version_of
 
 FORMAT = 2
 KEY = "tsforecast"
@@ -162,16 +163,6 @@ def _document(forecaster: Forecaster) -> dict[str, Any]:
         "versions": {"python": platform.python_version()}
         | {name: version_of(name) for name in ("tsforecast", "numpy", "torch")},
     }
-
-
-def version_of(package: str) -> str:
-    """Return the version of an installed package; empty where it is not installed."""
-    from importlib.metadata import PackageNotFoundError, version  # slow to import, and only training needs it
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
 
 
 def _checksum(document: Mapping[str, Any], tensors: Tensors) -> str:

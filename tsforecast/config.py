@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from tsforecast.conditions import Condition, obstacles, sentence, shown
-from tsforecast.errors import UsageError, did_you_mean
+from tsforecast.errors import ALIKE, VERY_ALIKE, UsageError, did_you_mean
 
 T = TypeVar("T")
 EXAMPLES = {int: ("a whole number", "12"), float: ("a number", "0.5"), bool: ("true or false", "true")}
@@ -273,10 +273,9 @@ def resolve(layers: Sequence[Layer], known: Sequence[type], beside: Iterable[str
     for layer in layers:
         for name, value in layer.top.items():
             if name not in names:
-                raise UsageError(
-                    f"{layer.origin}: unknown option '{layer.spelled(name)}'",
-                    hint=did_you_mean(layer.spelled(name), [layer.spelled(n) for n in (*names, *beside)]),
-                )
+                alike = VERY_ALIKE if layer.prefix else ALIKE  # TSFORECAST_FORCE is a flag's name, not one of these
+                hint = did_you_mean(name, (*names, *beside), alike=alike, spelled=layer.spelled)
+                raise UsageError(f"{layer.origin}: unknown option '{layer.spelled(name)}'", hint=hint)
             if name not in top:
                 top[name], origins[name] = value, layer.origin
         for section, values in (("model", layer.model), ("trainer", layer.trainer)):

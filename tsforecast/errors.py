@@ -14,7 +14,10 @@ Library code raises; only ``tsforecast.cli`` turns an error into a message and a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+ALIKE = 0.6  # as difflib has it
+VERY_ALIKE = 0.75  # where a name that is none of the known ones may well be meant
 
 
 class TSForecastError(Exception):
@@ -72,24 +75,26 @@ class Interrupted(TSForecastError):
     exit_code = 130
 
 
-def closest(name: str, known: Iterable[str]) -> str:
+def closest(name: str, known: Iterable[str], alike: float = ALIKE) -> str:
     """Return the known name that is most like what the user wrote; empty where none is like it."""
     folded = {n.casefold(): n for n in known}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=alike)
     return folded[close[0]] if close else ""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], *, alike: float = ALIKE, spelled: Callable[[str], str] = str) -> str:
     """Return ``did you mean 'x'?`` for the closest known name, else the list of what is known.
 
     Args:
         name: What the user wrote.
         known: Every accepted name.
+        alike: How much of two names must be the same, 0 to 1.
+        spelled: How a name is written where the user wrote it.
     """
     names = sorted(known)
-    if close := closest(name, names):
-        return f"did you mean '{close}'?"
+    if close := closest(name, names, alike):
+        return f"did you mean '{spelled(close)}'?"
     if not names:
         return ""
-    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    shown = ", ".join(map(spelled, names[:20])) + (", ..." if len(names) > 20 else "")
     return f"choose from {shown}"

@@ -144,7 +144,8 @@ class FitOptions(DomainOptions):
     )
     normalize: str = option(
         "",
-        "Normalisation of every window; by default last, or what is clearly better for a ridge regression.",
+        "Normalisation of every window; by default last, or mean or revin where a ridge regression is clearly better "
+        "with it.",
         choices=("", "last", "mean", "revin", "none"),
         group="Model",
         tune=("last", "mean", "revin", "none"),

@@ -156,3 +156,10 @@ def test_a_missing_file_and_an_unknown_variable_are_refused(
     cli("train", "data.csv", "-t", "power", "-o", "m").refused(
         2, "unknown option 'TSFORECAST_HORIZN'", "'TSFORECAST_HORIZON'"
     )
+    monkeypatch.delenv("TSFORECAST_HORIZN")
+    for name in ("TSFORECAST_QUIET", "TSFORECAST_OUTPUT", "TSFORECAST_FORCE", "TSFORECAST_FORMAT"):
+        monkeypatch.setenv(name, "1")
+        done = cli("train", "data.csv", "-t", "power", "-o", "m")
+        done.refused(2, f"unknown option '{name}'", "choose from TSFORECAST_")
+        assert "did you mean" not in done.err
+        monkeypatch.delenv(name)

@@ -141,6 +141,32 @@ def test_plots_are_written_where_they_are_asked_for(cli: Cli, model: Path) -> No
         assert Path(name).read_bytes().startswith(magic)
 
 
+def test_a_file_for_a_plot_is_that_plot(cli: Cli, model: Path) -> None:
+    for name, near in (("calibratoin", "calibration"), ("Scatter", "scatter"), ("train", "training")):
+        refused = cli("evaluate", model, "data.csv", "--plot", f"{name}.png", "--backtest", "bt.csv")
+        refused.refused(2, f"there is no plot '{name}'", f"did you mean {near}.png?")
+    done = cli("evaluate", model, "data.csv", "--plot", "result.svg", "--n-windows", 5)
+    assert done.code == 0 and "note: plot result.svg (of forecasts)" in done.err
+    assert not Path("bt.csv").exists()
+
+
+def test_a_plot_that_there_is_not_is_refused_before_any_work(cli: Cli, csv: Csv, model: Path) -> None:
+    none = "there are no quantiles (train with --quantiles"
+    for words, why in (
+        (("--plot", "fan.png"), f"no fan plot: {none}"),
+        (("--plot", "calibration.svg"), f"no calibration plot: {none}"),
+        (("--plot", "horizon.png", "--simulate"), "no horizon plot: a simulation has no horizon"),
+        (("--plot", "fan.png", "--simulate"), "no fan plot: a simulation forecasts no quantiles"),
+    ):
+        done = cli("evaluate", model, "data.csv", *words)
+        done.refused(2, why, "name another plot, or a folder")
+        assert "note" not in done.err and not list(Path().glob("*.[ps][nv]g"))
+    made = csv({"timestamp": stamps(200)[50:53], "power_forecast": [1, 2, 3]}, "f.csv")
+    files = ("--forecast", made, "--actual", "data.csv", "--plot")
+    cli("evaluate", *files, "fan.png").refused(2, f"no fan plot: {none}")
+    cli("evaluate", *files, "training.png").refused(2, "no training plot: nothing was trained")
+
+
 def test_plots_of_several_targets_are_named_after_them(cli: Cli, csv: Csv, trained: Train) -> None:
     model = trained(csv(), "-t", "power,wind", "--test", TEST)
     assert cli("evaluate", model, "data.csv", "--plot", "horizon.svg", "--n-windows", 5).code == 0
@@ -221,10 +247,8 @@ def test_a_backtest_file_keeps_its_quantiles(cli: Cli, probabilistic: Path) -> N
 
 
 def test_a_point_forecast_is_spared_the_quantiles(cli: Cli, model: Path) -> None:
-    done = cli("evaluate", model, "data.csv", "--plot", "fan.png", "--n-windows", 5)
+    done = cli("evaluate", model, "data.csv", "--n-windows", 5)
     assert not set(OF_QUANTILES) & set(done.rows()[0]) and "interval" not in done.err
-    assert "note: no fan plot: there are no quantiles (train with --quantiles" in done.err
-    assert not Path("fan.png").exists()
     assert json.loads(cli("evaluate", model, "data.csv", "--json").out)["calibrations"] == []
     refused = cli("evaluate", model, "data.csv", "--metric", "mae,coverage", "--backtest", "bt.csv")
     refused.refused(2, "--metric coverage: there are no quantiles", "--quantiles", "--intervals conformal")
@@ -298,6 +322,16 @@ def test_the_least_skill_is_asked_of_the_first_metric(cli: Cli, model: Path) -> 
     assert f"power: the skill over {verdict['best']} in RMSE is {verdict['skill']:.3f}, less than" in done.err
     told = cli("evaluate", "--forecast", "bt.csv", "--actual", "data.csv", "--metric", "rmse", "--min-skill", 1)
     assert told.code == 1 and f" in RMSE is {verdict['skill']:.3f}, less than 1" in told.err
+
+
+def test_one_forecast_is_too_few_for_an_answer(cli: Cli, csv: Csv, model: Path) -> None:
+    perfect = csv({"timestamp": stamps(200)[50:60], "power_forecast": wave(200)[50:60]}, "f.csv")
+    done = cli("evaluate", "--forecast", perfect, "--actual", "data.csv", "--min-skill", 0.1)
+    assert done.code == 1 and "No verdict: 1 fold is too few for a test" in done.err
+    assert "which is enough, but 1 fold is too few to tell" in done.err
+    assert "give forecasts from more cutoffs" in done.err and "Diebold" not in done.err
+    one = cli("evaluate", model, "data.csv", "--n-windows", 1, "--min-skill", 0.0)
+    assert one.code == 1 and "1 fold is too few to tell" in one.err and "a smaller --stride" in one.err
 
 
 def test_forecast_files_that_do_not_fit_are_refused(cli: Cli, csv: Csv, model: Path) -> None:

@@ -97,3 +97,49 @@ def test_what_is_read_is_never_written(cli: Cli, model: Path, command: tuple[str
     words = [str(word).format(model=model) for word in command]
     cli(*words).refused(2, f"{named} is read, so it cannot be written, too", "name another file")
     assert named.read_bytes() == before
+
+
+CONFIG = "horizon = 6\n"
+FITS = ("data.csv", "-t", "power", "-L", 24, "-q")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train", *FITS, "-m", "linear", "--config", "own.toml", "-o", "own.toml", "--force"),
+        ("tune", *FITS[:3], "--config", "own.toml", "-m", "linear", "-o", "./own.toml", "--force"),
+        ("tune", *FITS[:3], "--config", "own.toml", "-m", "linear", "--all", "own.toml", "--force"),
+        ("compare", *FITS, "--config", "own.toml", "--models", "linear", "-o", "own.toml", "--force"),
+        ("compare", *FITS, "--models", "gru:lags=1:2,own.toml:trainer.steps=3", "-o", "own.toml", "--force"),
+    ],
+)
+def test_a_file_of_options_is_never_written(cli: Cli, csv: Csv, command: tuple[str, ...]) -> None:
+    csv()
+    Path("own.toml").write_text(CONFIG)
+    cli(*command).refused(2, "own.toml is read, so it cannot be written, too", "name another file")
+    assert Path("own.toml").read_text() == CONFIG
+
+
+def test_the_settings_of_the_project_are_never_written(cli: Cli, model: Path) -> None:
+    Path("tsforecast.toml").write_text(CONFIG)
+    train = ("train", *FITS, "-m", "linear", "--force")
+    for command in (train, ("predict", model, "data.csv"), ("evaluate", model, "data.csv")):
+        cli(*command, "-o", "tsforecast.toml").refused(2, "tsforecast.toml is read")
+    assert Path("tsforecast.toml").read_text() == CONFIG
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "m.safetensors", "data.csv", "--backtest", "one.csv", "-o", "./one.csv"),
+        ("evaluate", "m.safetensors", "data.csv", "--backtest", "fan.svg", "--plot", "fan.svg"),
+        ("evaluate", "m.safetensors", "data.csv", "--backtest", "linked.csv", "-o", "one.csv"),
+        (*TUNE, "-o", "tt.toml", "--all", "tt.toml", "--force"),
+        (*COMPARE, "-o", "one.png", "--plot", "one.png", "--force"),
+    ],
+)
+def test_two_results_are_never_one_file(cli: Cli, model: Path, command: tuple[str, ...]) -> None:
+    Path("linked.csv").symlink_to("one.csv")
+    before = sorted(os.listdir())
+    cli(*command).refused(2, "is named for two results", "name a file for each")
+    assert sorted(os.listdir()) == before

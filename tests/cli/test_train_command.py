@@ -72,6 +72,14 @@ def test_piped_data_train_the_same_weights_as_a_file(cli: Cli, csv: Csv) -> None
         np.testing.assert_array_equal(value, weights("c")[name])
 
 
+def test_without_validation_windows_no_loss_is_called_validated(cli: Cli, csv: Csv) -> None:
+    words = ["train", csv(), "-t", "power", "-m", "linear", *SIZES, "--valid", 3]
+    told = cli(*words, "-o", "m").err
+    assert "training loss" in told
+    assert "not validated" in told
+    assert "validation loss" not in told
+
+
 def test_an_existing_model_is_overwritten_only_with_force(cli: Cli, csv: Csv, trained: Callable[..., Path]) -> None:
     before = trained(csv()).read_bytes()
     command = ["train", "data.csv", "-t", "power", "-m", "naive", "-o", "m.safetensors"]

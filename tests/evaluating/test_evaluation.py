@@ -21,6 +21,8 @@ from tsforecast.evaluating import backtest, evaluation
 from tsforecast.evaluating.evaluation import Evaluation, evaluate, evaluate_files
 from tsforecast.forecasting.prediction import read_frame
 from tsforecast.options import ReadOptions
+from tsforecast.plots.save import save
+from tsforecast.registry import PLOTS
 
 LENGTH = 36  # of a season that no calendar names
 
@@ -65,6 +67,39 @@ def test_the_file_of_a_backtest_gets_the_verdict_and_the_scores_of_the_model(
         assert [new.pop(key) for key in keys] == [old.pop(key) for key in keys]
         assert new == pytest.approx(old, rel=1e-5, nan_ok=True)
         assert np.isfinite([new["mase"], new["rmsse"], new["nrmse"]]).all()
+
+
+def grown(artifact: Artifact, factor: float) -> Artifact:
+    """Return the model with weights that are larger than any training makes them."""
+    params = {name: np.float32(factor) * value for name, value in artifact.forecaster.params.items()}
+    return replace(artifact, forecaster=replace(artifact.forecaster, params=params))
+
+
+@pytest.mark.parametrize("limits", [{}, {"cap": 50.0, "floor": -50.0}])
+@pytest.mark.parametrize("simulate", [False, True])
+def test_a_forecast_that_diverges_is_warned_of_and_worse(
+    limits: dict[str, float], simulate: bool, tmp_path: Path
+) -> None:
+    words: dict[str, Any] = {"horizon": 6, "lags": "48", "series_id": "site", "test": "0.2", "shrink": "none"}
+    if not simulate:
+        words |= {"quantiles": "0.1,0.9", "intervals": "conformal"}
+    model = grown(tsforecast.train(two_sites(), "power", model="linear", **words, **limits), 1e5)
+    made = scored(model, simulate=True) if simulate else scored(model, horizon=60)
+    (said,) = (text for text in made.warnings if "diverges" in text)
+    assert re.match(
+        r"the forecast of (2 series \(a, b\)|series a) that is fed back diverges from 2024-\S+ \S+ on", said
+    )
+    assert said.endswith(": its errors there count as infinite")
+    (f,), (verdict,) = made.forecasts, made.verdicts
+    assert np.isfinite(f.forecast[:, 0]).all() and np.isinf(f.forecast[0, 50:60]).all()
+    assert verdict.skilled is False and verdict.score == np.inf
+    assert re.search(r"Worse than (\w+): it diverges; use the \1 forecast\.$", verdict.sentence)
+    (whole,) = (r for r in made.records if (r["model"], r["series"], r["step"]) == ("forecast", None, None))
+    assert whole["mae"] == np.inf and (simulate or whole["pinball"] == whole["msis"] == np.inf)
+    assert len(made.calibrations) == (not simulate)
+    for name in PLOTS:
+        if (name != "training") and (f.quantiles or name not in ("fan", "calibration")):
+            save(PLOTS.get(name)(f, []), tmp_path / f"{name}.png")
 
 
 def test_the_rated_value_scales_the_nrmse_of_a_file(artifact: Artifact, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_shared_folds_are_those_of_a_plain_count(stride: int, steps: int) -> Non
 
 
 def test_unlike_series_are_brought_to_their_own_units() -> None:
-    """Those of MASE; where that is not known the error of naive; without either nothing is known."""
+    """Those of MASE; where that is not known the error of naive; of what stays flat its level, or 1."""
     f = make({0: [7, 8], 1: [3, 5], 2: [4]}, 2)
     f = replace(f, series_names=("a", "b", "c"), scale=np.array([[4.0, 9.0], [0.0, 0.0], [np.nan, np.nan]]))
     f.last[4] = f.actual[4, 0]
@@ -75,4 +75,9 @@ def test_unlike_series_are_brought_to_their_own_units() -> None:
         np.testing.assert_allclose(getattr(made, name)[2:4], getattr(f, name)[2:4] / naive)
     np.testing.assert_allclose(made.last[2:4], f.last[2:4] / naive)
     np.testing.assert_allclose(made.baselines["naive"][2:4], f.baselines["naive"][2:4] / naive)
-    assert np.isnan(made.actual[4]).all()
+    level = f.actual[4, 0]
+    np.testing.assert_allclose(made.actual[4], 1)
+    np.testing.assert_allclose(made.forecast[4], f.forecast[4] / level)
+    for nothing in (0.0, np.nan):
+        f.actual[4] = f.last[4] = nothing
+        np.testing.assert_array_equal(f.comparable("target").forecast[4], f.forecast[4])

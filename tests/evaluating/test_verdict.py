@@ -289,6 +289,20 @@ def test_unlike_series_without_a_scale_are_judged_in_the_error_of_naive():
     assert known.skill == pytest.approx(unknown.skill, abs=0.2)
 
 
+def test_a_flat_series_that_is_forecast_wrongly_counts_among_unlike_ones():
+    alive, dead = seasonal(), np.full(900, 7.0)
+
+    def predict(y, cutoff, time):
+        return y[time] if y is alive else np.full(time.shape, 700.0)
+
+    step = np.abs(np.diff(alive))
+    scale = np.array([[step.mean(), (step**2).mean()], [0.0, 0.0]])
+    verdict = judge(replace(fold([alive, dead], predict), scale=scale, unlike=True))
+    assert not verdict.skilled and verdict.skill < 0
+    assert verdict.score == pytest.approx(99 / 2)
+    assert verdict.sentence.startswith("Worse than seasonal_naive by ")
+
+
 @pytest.mark.parametrize("metric", ["rmse", "wape"])
 def test_only_what_is_in_the_unit_of_the_target_is_brought_to_another(metric):
     assert judge(unlike(), metric).own_units == (metric == "rmse")
@@ -321,7 +335,31 @@ def test_an_exploded_forecast_has_no_skill():
     f = fold([seasonal()], truth_with_noise(0.5))
     f.forecast[5, 2] = np.inf
     verdict = judge(f)
-    assert not verdict.skilled and verdict.score == math.inf and verdict.to_json()["skill"] is None
+    assert verdict.skilled is False and verdict.score == math.inf and verdict.to_json()["skill"] is None
+    assert verdict.sentence == "Worse than seasonal_naive: it diverges; use the seasonal_naive forecast."
+    assert math.isnan(verdict.p_value) and verdict.to_json()["baselines"]["naive"]["dm"]["p_value"] is None
+    assert judge(f, "smape").sentence == verdict.sentence
+
+
+def test_the_steps_before_a_forecast_diverges_are_no_evidence_for_it():
+    f = fold([random_walk()], truth_with_noise(0.1))
+    f.forecast[:, 3:] = np.inf
+    verdict = judge(f)
+    assert verdict.skilled is False and verdict.skill == -math.inf
+    assert verdict.sentence == "Worse than naive: it diverges; use the naive forecast."
+
+
+def test_a_forecast_that_diverges_where_nothing_is_known_is_judged_on_the_rest():
+    f = fold([seasonal()], truth_with_noise(0.5))
+    f.forecast[5, 2], f.actual[5, 2] = np.inf, np.nan
+    assert judge(f).skilled
+
+
+def test_infinities_are_left_out_of_the_lag():
+    f = fold([random_walk()], copy_of_last)
+    f.forecast[100:, 3:] = np.inf
+    lag = lag_of_best_correlation(f)
+    assert lag.repeats_last and lag.correlation == pytest.approx(1)
 
 
 def test_a_metric_that_is_not_a_loss_is_refused():

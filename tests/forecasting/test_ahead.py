@@ -12,8 +12,9 @@ import tsforecast
 from tsforecast.config import ARGUMENT, Layer, resolve
 from tsforecast.data.read import read
 from tsforecast.errors import DataError
+from tsforecast.evaluating.backtest import backtest
 from tsforecast.forecasting.forecaster import Forecaster
-from tsforecast.forecasting.prediction import Ready, make_ready, predict
+from tsforecast.forecasting.prediction import Ready, make_ready, predict, read_frame
 from tsforecast.options import DomainOptions, ReadOptions
 
 H, L, N = 6, 4, 60
@@ -37,9 +38,11 @@ def forecaster() -> Forecaster:
     return tsforecast.train(table(0, N), "power", future="wind", **options).forecaster
 
 
-def ready(forecaster: Forecaster, known: pa.Table, future: pa.Table, missing: str = "interpolate") -> Ready:
-    tables = [read([data], ReadOptions()) for data in (known, future)]
-    settings = resolve([Layer(ARGUMENT, {})], (ReadOptions, DomainOptions))
+def ready(
+    forecaster: Forecaster, known: pa.Table, future: pa.Table, missing: str = "interpolate", **options: Any
+) -> Ready:
+    tables = [read([data], ReadOptions(**options)) for data in (known, future)]
+    settings = resolve([Layer(ARGUMENT, options)], (ReadOptions, DomainOptions))
     return make_ready(forecaster, tables[0], settings, missing=missing, future=tables[1])
 
 
@@ -106,3 +109,79 @@ def test_every_series_is_filled_by_itself() -> None:
     made = ready(forecaster, known, pa.concat_tables([new, whole, holey]))
     expected = ready(forecaster, known, pa.concat_tables([table(N, N + H, site="a"), whole]))
     np.testing.assert_allclose(forecast(made), forecast(expected), rtol=1e-6)
+
+
+# ---------------------------------------------------------------------------------------------------- without a clock
+
+
+def steps(first: int, end: int, *, shift: int = 0, site: str = "", hole: int = -1) -> pa.Table:
+    """Return rows without a clock, whose wind is like no other row's; one wind may be empty."""
+    rows = np.arange(first, end)
+    wind = np.where(rows == hole, np.nan, np.sin(rows * rows + shift))
+    columns = {"power": np.sin(rows / 4 + shift) + wind, "wind": wind}
+    return pa.table({**columns, "site": [site] * len(rows)} if site else columns)
+
+
+@pytest.fixture(scope="module")
+def stepper() -> Forecaster:
+    options: dict[str, Any] = {"model": "linear", "horizon": H, "lags": str(L), "no_time": True}
+    return tsforecast.train(steps(0, N), "power", future="wind", **options).forecaster
+
+
+def appended(forecaster: Forecaster, known: pa.Table, ahead: pa.Table) -> np.ndarray:
+    """Forecast with the covariates in the data itself, in rows whose target is empty."""
+    unknown = ahead.set_column(0, "power", pa.nulls(len(ahead), pa.float64()))
+    frame = read_frame(forecaster, read([pa.concat_tables([known, unknown])], ReadOptions()), ReadOptions())[0]
+    return predict(forecaster, frame).values
+
+
+@pytest.mark.parametrize("missing", ["skip", "interpolate"])
+@pytest.mark.parametrize(
+    ("first", "end", "where"),
+    [
+        (N, N + H, "follow the last known row"),
+        (N, 3 * N, "follow the last known row"),
+        (0, N + H, "repeat the known rows"),
+    ],
+)
+def test_future_rows_without_a_clock_follow_or_repeat_the_known_ones(
+    stepper: Forecaster, missing: str, first: int, end: int, where: str
+) -> None:
+    made = ready(stepper, steps(0, N), steps(first, end), missing)
+    assert sum(f"have no clock: they {where}" in note for note in made.notes) == 1
+    np.testing.assert_allclose(forecast(made), appended(stepper, steps(0, N), steps(N, N + H)), rtol=1e-6)
+
+
+def test_rows_that_repeat_the_known_ones_may_have_holes(stepper: Forecaster) -> None:
+    """As the first rows of a record that is simulated on, even where the known rows are few."""
+    expected = appended(stepper, steps(0, L), steps(L, L + H))
+    made = ready(stepper, steps(0, L), steps(0, N, hole=1), "skip")
+    np.testing.assert_allclose(forecast(made), expected, rtol=1e-6)
+
+
+def test_holes_of_rows_that_follow_are_filled_from_the_known_ones(stepper: Forecaster) -> None:
+    made = ready(stepper, steps(0, N), steps(N, N + H, hole=N), "ffill")
+    held = steps(N, N + H)["wind"].to_numpy().copy()
+    held[0] = steps(N - 1, N)["wind"][0].as_py()
+    expected = appended(stepper, steps(0, N), steps(N, N + H).set_column(1, "wind", pa.array(held)))
+    np.testing.assert_allclose(forecast(made), expected, rtol=1e-6)
+    assert made.notes[-1].endswith("known and future rows together: 0 rows inserted, 1 values filled")
+
+
+@pytest.mark.parametrize("missing", ["skip", "interpolate"])
+def test_future_rows_without_a_clock_follow_their_own_series(missing: str) -> None:
+    sizes = {"a": N, "b": N - 7}
+    known = pa.concat_tables([steps(0, n, site=site, shift=n) for site, n in sizes.items()])
+    options: dict[str, Any] = {"series_id": "site", "model": "linear", "horizon": H, "lags": str(L), "no_time": True}
+    forecaster = tsforecast.train(known, "power", future="wind", **options).forecaster
+    ahead = {site: steps(n, n + H, site=site, shift=n) for site, n in sizes.items()}
+    made = ready(forecaster, known, pa.concat_tables([ahead["b"], steps(0, H, site="new"), ahead["a"]]), missing)
+    expected = appended(forecaster, known, pa.concat_tables(list(ahead.values())))
+    np.testing.assert_allclose(forecast(made), expected, rtol=1e-6)
+
+
+def test_a_backtest_cannot_place_rows_without_a_clock(stepper: Forecaster) -> None:
+    made = ready(stepper, steps(0, N), steps(0, N, shift=1), "skip")
+    with pytest.raises(DataError, match="rows without a clock cannot be placed among") as refused:
+        backtest(made.forecaster, made.frame, in_sample=True, future=made.future)
+    assert "to the data" in refused.value.hint

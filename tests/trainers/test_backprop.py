@@ -109,6 +109,11 @@ def test_the_remedy_for_divergence_is_a_smaller_step():
     assert "trainer.learning_rate=0.1 (now 1)" in trainer(optimizer="adadelta", learning_rate=0).remedy
 
 
+@pytest.mark.parametrize(("clip", "offered"), [(0, True), (0.5, False), (1, False), (5, True)])
+def test_clipping_is_a_remedy_where_the_gradient_is_not_clipped_as_hard(clip, offered):
+    assert ("--set trainer.clip=1" in trainer(clip=clip).remedy) is offered
+
+
 def test_one_update_of_plain_sgd_is_the_gradient(network, make_objective):
     """w - rate * dL/dw over all windows, by torch's own autograd on the closed form of a linear forecast."""
     net = network("linear", DIMS)

@@ -38,6 +38,7 @@ WAVE = np.sin(2 * np.pi * STEPS / 12)
     ("series", "expected"),
     [
         (lambda: np.exp(STEPS / 80) * (2 + WAVE + noise(0.2)), "revin"),  # swings that grow with the level
+        (lambda: np.exp(STEPS / 150) * (2 + WAVE + noise(0.2)), "revin"),  # none is as good for a regression only
         (lambda: np.cumsum(noise(1.0)), "last"),  # a random walk
         (lambda: WAVE + noise(0.3), "last"),  # nothing moves: the others are as good, not clearly better
         (lambda: WAVE + 0.1 * np.sin(STEPS), "last"),  # all leave next to nothing

@@ -12,7 +12,7 @@ from tsforecast.cli.inputs import read_table, tell
 from tsforecast.cli.options import DATA, DEBUG, FORCE, FORMAT, QUIET, RECIPE, VERBOSE, Flags, with_options
 from tsforecast.cli.progress import DONE, FAILED, LEADER, Board, board
 from tsforecast.cli.report import Reporter
-from tsforecast.cli.scores import check_skill
+from tsforecast.cli.scores import check_skill, why_luck
 from tsforecast.errors import Interrupted
 from tsforecast.options import ColumnOptions, CompareOptions, FitOptions, ReadOptions
 
@@ -48,11 +48,13 @@ def compare(
     tsforecast compare plant.csv -t power --models gru,tdnn,linear --time-budget 30s -o best.safetensors
     """
     from tsforecast.cli.output import format_of_table
+    from tsforecast.comparing.entries import toml_files
 
     report = Reporter(quiet=quiet, verbose=verbose)
     kind = format_of_table("json" if json else format)
-    _check_paths(data or [], output, plot, force=force)
     settings = flags.settings(config, pairs or [], recipe)
+    inputs = [*(data or []), config, *toml_files(settings.build(CompareOptions).models)]
+    _check_paths(inputs, output, plot, force=force)
 
     from tsforecast import artifact
     from tsforecast.comparing.comparison import Comparison
@@ -110,15 +112,16 @@ def _score(row: Row, metric: str) -> str:
     return f"{valid}test {metric} {row.scores[metric]:.4g}"
 
 
-def _check_paths(data: list[str], output: Path | None, plot: Path | None, *, force: bool) -> None:
+def _check_paths(inputs: list[str | Path | None], output: Path | None, plot: Path | None, *, force: bool) -> None:
     """Refuse, before any work, what could not be written in the end."""
-    from tsforecast.cli.output import check_outputs
+    from tsforecast.cli.output import check_distinct, check_outputs
     from tsforecast.files import check_plot
 
     if plot is not None:
         check_plot(plot)
-    check_outputs(output, replace=force, inputs=data)
-    check_outputs(plot, replace=True, inputs=data)
+    check_distinct(output, plot)
+    check_outputs(output, replace=force, inputs=inputs)
+    check_outputs(plot, replace=True, inputs=inputs)
 
 
 def _print(ranking: Ranking, kind: str) -> None:
@@ -152,5 +155,5 @@ def _conclude(ranking: Ranking, least: float | None, output: Path | None, report
         kept = f"the best of them is in {output}" if output else "name a file with --output to keep the best of them"
         raise Interrupted(f"interrupted: {finished} of {finished + len(ranking.failed)} models are ranked", hint=kept)
     over = f"the skill of {ranking.chosen.model} over {ranking.baseline.model} is"
-    luck = None if ranking.skilled else ranking.p_value
-    check_skill(over, ranking.chosen.skill, luck, least, "give more --time-budget, ")
+    luck = "" if ranking.skilled else why_luck(ranking.p_value, ranking.folds)
+    check_skill(over, ranking.chosen.skill, luck, least, more="give more --time-budget, ")

@@ -11,7 +11,18 @@ import typer
 from tsforecast.cli.inputs import read_for, read_table
 from tsforecast.cli.options import DEBUG, FORMAT, FUTURE_DATA, HORIZON, MISSING, QUIET, VERBOSE, Flags, with_options
 from tsforecast.cli.report import Reporter
-from tsforecast.cli.scores import conclude, draw_plots, print_scores, say, write_backtest
+from tsforecast.cli.scores import (
+    MORE_CUTOFFS,
+    MORE_FOLDS,
+    MORE_RUNS,
+    check_drawable,
+    conclude,
+    draw_plots,
+    plot_of,
+    print_scores,
+    say,
+    write_backtest,
+)
 from tsforecast.errors import UsageError
 from tsforecast.options import DomainOptions, FoldOptions, ReadOptions
 
@@ -33,7 +44,9 @@ ADAPTIVE: bool = typer.Option(
     False, "--adaptive", help="Let conformal intervals follow the errors known at each cutoff, in the order of time."
 )
 PLOT: Path | None = typer.Option(
-    None, "--plot", help="Folder for all plots, or one file: forecasts.png, horizon.svg, ..."
+    None,
+    "--plot",
+    help="Folder for all plots, or a file for one: horizon.png, fan.svg, ...; forecasts by another name.",
 )
 BACKTEST: Path | None = typer.Option(
     None, "--backtest", help="Write every forecast with its cutoff and step to this file."
@@ -92,7 +105,7 @@ def evaluate(
         _refuse_idle("a MODEL", {"actual": actual} | layout if model else {})
         # what a file or the environment says of folds is no mistake in a simulation
         span |= {name: getattr(folds, name) for name in CUTS if name in cuts or not simulate}
-        ready = _ready(model, data, settings, report, missing, future_data)
+        ready = _ready(model, data, settings, report, missing, future_data, plot=plot, simulate=simulate)
         made = score(ready.forecaster, ready.frame, metrics=folds.metric, future=ready.future, **span)
     say(made, report)
     if plot is not None:
@@ -100,7 +113,7 @@ def evaluate(
     if backtest is not None and ready:
         write_backtest(made, ready.frame.clock, ready.forecaster.schema.series_id, backtest)
     print_scores(made, by, kind, output)
-    conclude(made, folds.min_skill, report)
+    conclude(made, folds.min_skill, report, MORE_CUTOFFS if forecast else MORE_RUNS if simulate else MORE_FOLDS)
 
 
 def _checked(
@@ -118,11 +131,11 @@ def _checked(
     from tsforecast.files import check_folder, check_plot
 
     if plot is not None and plot.suffix:
-        check_plot(plot)
-        check_outputs(plot, replace=True, inputs=inputs)
+        plot_of(check_plot(plot))
     elif plot is not None:
         check_folder(plot)
-    check_outputs(backtest, output, replace=True, inputs=inputs)
+    picture = plot if plot is not None and plot.suffix else None
+    check_outputs(picture, backtest, output, replace=True, inputs=inputs)
     if by not in ("all", "series", "step"):
         raise UsageError(f"--by {by}: not known", hint="choose from all, series, step")
     if simulate and by == "step":
@@ -144,12 +157,18 @@ def _ready(
     report: Reporter,
     missing: str,
     future_data: Path | None,
+    *,
+    plot: Path | None,
+    simulate: bool,
 ) -> Ready:
     from tsforecast import artifact
 
     if model is None:
         raise UsageError("nothing to score", hint="name a MODEL and DATA, or use --forecast F --actual A")
     forecaster = artifact.load(model).forecaster
+    if plot is not None:
+        quantiles = bool(forecaster.options.quantiles) and not simulate
+        check_drawable(plot, quantiles=quantiles, trained=bool(forecaster.history), simulated=simulate)
     return read_for(forecaster, data, settings, report, missing=missing, future_data=future_data)
 
 

@@ -94,6 +94,7 @@ def _facts(loaded: Artifact) -> dict[str, Any]:
             str(cell[0]) for cell in clock.write(memory.last_seen[memory.last_seen == seen][:1]).values()
         ),
         "valid_loss": f"{best['valid_loss']:.5f} at step {best['step']:.0f} of {forecaster.history[-1]['step']:.0f}"
+        + (", before shrinking" if shape.base else "")
         if best
         else "",
         "at_best": ", ".join(f"{k} {v:.4g}" for k, v in (best or {}).items() if k not in PROGRESS),

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tsforecast.config import PROJECT_FILE
 from tsforecast.errors import UsageError, did_you_mean
 from tsforecast.files import check_writable, write_atomically
 from tsforecast.plain import plain
@@ -53,7 +54,7 @@ def write_text(text: str, output: Path | None = None) -> None:
 
 
 def check_outputs(*paths: Path | None, replace: bool, inputs: Iterable[str | Path | None] = ()) -> None:
-    """Refuse, before any work, files that could not be written in the end, and those that are read.
+    """Refuse, before any work, files that could not be written in the end, that are one, or that are read.
 
     What takes long to make, a model or settings that were searched for, is never replaced unless the user says so;
     tables and plots are, as they are made again with every new row of data.
@@ -61,18 +62,34 @@ def check_outputs(*paths: Path | None, replace: bool, inputs: Iterable[str | Pat
     Args:
         paths: Files to write; None is none.
         replace: Whether they may exist already.
-        inputs: Files that the command reads; None is none.
+        inputs: Files that the command reads, beside the settings of the project; None is none.
 
     Raises:
-        UsageError: One cannot be written, is an input, or exists and is not to be replaced.
+        UsageError: One cannot be written, is an input or another one of them, or exists and is not to be replaced.
     """
-    read = [Path(name) for name in inputs if name is not None and Path(name).exists()]
+    check_distinct(*paths)
+    read = [Path(name) for name in (PROJECT_FILE, *inputs) if name is not None and Path(name).exists()]
     for path in paths:
         if path is None:
             continue
         if path.exists() and any(path.samefile(name) for name in read):
             raise UsageError(f"{path} is read, so it cannot be written, too", hint="name another file for the result")
         check_writable(path, replace=replace)
+
+
+def check_distinct(*paths: Path | None) -> None:
+    """Refuse to write two results to one file; None is none.
+
+    Raises:
+        UsageError: Two of the paths are of the same file.
+    """
+    seen: set[Path] = set()
+    for path in paths:
+        if path is None:
+            continue
+        if path.resolve() in seen:
+            raise UsageError(f"{path} is named for two results", hint="name a file for each")
+        seen.add(path.resolve())
 
 
 def choose_format(format: str = "", output: Path | None = None) -> str:

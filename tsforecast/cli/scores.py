@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsforecast.cli.report import Reporter
-from tsforecast.errors import AnswerNo, UsageError
+from tsforecast.errors import VERY_ALIKE, AnswerNo, UsageError, closest
+from tsforecast.registry import PLOTS
 
 if TYPE_CHECKING:
     from tsforecast.data.clock import Clock
     from tsforecast.evaluating.evaluation import Evaluation
-    from tsforecast.evaluating.forecasts import Forecasts
 
 
 _OF_QUANTILES = ("fan", "calibration")
+MORE_FOLDS = "score more folds: more rows with --test, a smaller --stride, no --n-windows"
+MORE_CUTOFFS = "give forecasts from more cutoffs"
+MORE_RUNS = "simulate more series"
 
 
 def say(made: Evaluation, report: Reporter) -> None:
@@ -56,13 +59,16 @@ def print_scores(made: Evaluation, by: str, format: str, output: Path | None) ->
 
 
 def draw_plots(made: Evaluation, history: Sequence[Mapping[str, Any]], plot: Path, report: Reporter) -> None:
-    """Draw every registered plot into a folder, or the one that a file is named after (``forecasts`` by default)."""
+    """Draw every registered plot into a folder, or the one that a file is for."""
     from tsforecast.plots.save import save
-    from tsforecast.registry import PLOTS
 
     one_file = bool(plot.suffix)
-    chosen = [plot.stem if plot.stem in PLOTS else "forecasts"] if one_file else list(PLOTS)
-    if not one_file:
+    chosen = [plot_of(plot)] if one_file else list(PLOTS)
+    simulated = all(record["step"] is None for record in made.records)
+    known = {"trained": bool(history), "simulated": simulated}
+    if one_file:
+        check_drawable(plot, quantiles=any(f.quantiles for f in made.forecasts), **known)
+    else:
         try:
             plot.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -70,22 +76,57 @@ def draw_plots(made: Evaluation, history: Sequence[Mapping[str, Any]], plot: Pat
     for f in made.forecasts:
         target = f"-{_safe(f.target)}" if len(made.forecasts) > 1 else ""
         for name in chosen:
-            why = _nothing_to_draw(name, made, f, history)
+            why = _nothing_to_draw(name, quantiles=bool(f.quantiles), **known)
             if why:
                 if one_file or name not in _OF_QUANTILES:  # a point forecast lacks nothing
                     report.note(f"no {name} plot: {why}")
                 continue
             path = plot.with_stem(plot.stem + target) if one_file else plot / f"{name}{target}.png"
             save(PLOTS.get(name)(f, history), path)
-            report.note(f"plot {path}")
+            report.note(f"plot {path}" + (f" (of {name})" if one_file and plot.stem != name else ""))
 
 
-def _nothing_to_draw(name: str, made: Evaluation, f: Forecasts, history: Sequence[Mapping[str, Any]]) -> str:
-    if name == "training" and not history:
+def plot_of(path: Path) -> str:
+    """Return the name of the plot that a file is for: its own, if a plot has it, else ``forecasts``.
+
+    Raises:
+        UsageError: It is almost that of another plot.
+    """
+    if path.stem in PLOTS:
+        return path.stem
+    near = closest(path.stem, PLOTS, VERY_ALIKE)
+    if near not in ("", "forecasts"):
+        raise UsageError(f"--plot {path}: there is no plot '{path.stem}'", hint=f"did you mean {path.with_stem(near)}?")
+    return "forecasts"
+
+
+def check_drawable(plot: Path, *, quantiles: bool, trained: bool, simulated: bool) -> None:
+    """Refuse a file for a plot that nothing can be drawn in; a folder is for those that there are.
+
+    Args:
+        plot: The file or folder.
+        quantiles: Whether there are quantiles.
+        trained: Whether there is a history of training.
+        simulated: Whether the model runs freely.
+
+    Raises:
+        UsageError: There is nothing to draw.
+    """
+    if plot.suffix:
+        name = plot_of(plot)
+        if why := _nothing_to_draw(name, quantiles=quantiles, trained=trained, simulated=simulated):
+            hint = "name another plot, or a folder for all that there are"
+            raise UsageError(f"--plot {plot}: no {name} plot: {why}", hint=hint)
+
+
+def _nothing_to_draw(name: str, *, quantiles: bool, trained: bool, simulated: bool) -> str:
+    if name == "training" and not trained:
         return "nothing was trained"
-    if name == "horizon" and all(record["step"] is None for record in made.records):
+    if name == "horizon" and simulated:
         return "a simulation has no horizon"
-    if name in _OF_QUANTILES and not f.quantiles:
+    if name in _OF_QUANTILES and not quantiles and simulated:
+        return "a simulation forecasts no quantiles"
+    if name in _OF_QUANTILES and not quantiles:
         return "there are no quantiles (train with --quantiles 0.05,0.95)"
     return ""
 
@@ -121,18 +162,29 @@ def write_backtest(made: Evaluation, clock: Clock, series_id: str, path: Path) -
     write_table(columns, output=path)
 
 
-def conclude(made: Evaluation, least: float | None, report: Reporter) -> None:
-    """Say the verdicts; raise the answer no if a skill is too low."""
+def conclude(made: Evaluation, least: float | None, report: Reporter, hint: str) -> None:
+    """Say the verdicts; raise the answer no if a skill is too low, or, with the hint, if it may be luck."""
     for verdict in made.verdicts:
         report.note(f"{verdict.target}: {verdict.sentence}")
     for calibration in made.calibrations:
         report.note(f"{calibration.target}: {calibration.sentence}")
     for verdict in made.verdicts:
         over = f"{verdict.target}: the skill over {verdict.best or 'any baseline'} in {verdict.loss} is"
-        check_skill(over, verdict.skill, verdict.p_value if verdict.skilled is False else None, least)
+        tested = verdict.best and verdict.skilled is False
+        luck = why_luck(verdict.p_value, verdict.baselines[verdict.best].dm.n) if tested else ""
+        check_skill(over, verdict.skill, luck, least, hint=hint)
 
 
-def check_skill(over: str, skill: float, luck: float | None, least: float | None, more: str = "") -> None:
+def why_luck(p_value: float, folds: int) -> str:
+    """Say why a difference in so many folds may be luck; of one fold there is no test."""
+    if folds < 2:
+        return f"{folds} fold is too few to tell"
+    return f"the two are not distinguishable (Diebold-Mariano p = {p_value:.3f})"
+
+
+def check_skill(
+    over: str, skill: float, luck: str, least: float | None, *, more: str = "", hint: str = MORE_FOLDS
+) -> None:
     """Raise the answer no where a skill is too low, or may be luck.
 
     A number below zero allows a forecast to be worse by so much, so that its skill need not be more than luck.
@@ -140,9 +192,10 @@ def check_skill(over: str, skill: float, luck: float | None, least: float | None
     Args:
         over: What the skill is over, in words.
         skill: The skill.
-        luck: The p-value of what may be luck; None where it is more than that, or cannot be tested.
+        luck: Why it may be luck; empty where it is more than that.
         least: What was asked for; None: nothing.
         more: What else may raise the skill.
+        hint: What may tell it from luck.
 
     Raises:
         AnswerNo: It is not reached.
@@ -150,9 +203,7 @@ def check_skill(over: str, skill: float, luck: float | None, least: float | None
     if least is None:
         return
     if not skill >= least:
-        hint = f"see `tsforecast models` for other models, {more}or lower --min-skill"
-        raise AnswerNo(f"{over} {skill:.3f}, less than {least:g}", hint=hint)
-    if least >= 0 and luck is not None:
-        why = f"but the two are not distinguishable (Diebold-Mariano p = {luck:.3f})"
-        hint = "score more folds: more rows with --test, a smaller --stride, no --n-windows"
-        raise AnswerNo(f"{over} {skill:.3f}, which is enough, {why}", hint=hint)
+        other = f"see `tsforecast models` for other models, {more}or lower --min-skill"
+        raise AnswerNo(f"{over} {skill:.3f}, less than {least:g}", hint=other)
+    if least >= 0 and luck:
+        raise AnswerNo(f"{over} {skill:.3f}, which is enough, but {luck}", hint=hint)

@@ -51,7 +51,7 @@ def train(
     settings = flags.settings(config, pairs or [], recipe)
     columns, read_options = settings.build(ColumnOptions), settings.build(ReadOptions)
     options = settings.build(FitOptions)
-    path = None if print_config else _model_path(data or [], output, resume=resume, force=force)
+    path = None if print_config else _model_path([*(data or []), config], output, resume=resume, force=force)
 
     with _stopping(path):
         from tsforecast import artifact
@@ -83,14 +83,14 @@ def train(
         write_json(summary)
 
 
-def _model_path(data: list[str], output: Path | None, *, resume: bool, force: bool) -> Path:
+def _model_path(inputs: list[str | Path | None], output: Path | None, *, resume: bool, force: bool) -> Path:
     """Return the path of the model file; refuse, before any work, what could not be written in the end."""
     from tsforecast.cli.output import check_outputs
 
     if output is None or str(output) == "-":
         what = "no model file to write" if output is None else "a model is not text: it cannot be written to stdout"
         raise UsageError(what, hint="name a file with --output, for example -o model.safetensors")
-    check_outputs(output, replace=force or resume, inputs=data)
+    check_outputs(output, replace=force or resume, inputs=inputs)
     return output
 
 
@@ -159,13 +159,15 @@ def _summary(task: Task, outcome: Outcome, path: Path) -> dict[str, Any]:
 
 def _sentence(summary: dict[str, Any]) -> str:
     valid, naive = summary["valid_loss"], summary["naive_valid_loss"]
-    compared = f"naive {naive:.4g}"
-    if naive > 0:  # a fitness may be negative, and then shares of it mean nothing
+    part, compared = "validation", f"naive {naive:.4g}"
+    if not summary["valid_windows"]:  # nothing was kept back: what is below naive there proves nothing
+        part, compared = "training", "not validated"
+    elif naive > 0:  # a fitness may be negative, and then shares of it mean nothing
         change = 1 - valid / naive
         compared = f"{abs(change):.1%} {'below' if change > 0 else 'ABOVE'} naive" if abs(change) > 5e-4 else "as naive"
     return (
         f"{summary['model']} ({summary['parameters']:,} parameters, freq {summary['freq']}, lags {summary['lags']}, "
-        f"horizon {summary['horizon']}): validation {summary['measure']} {valid:.4g}, {compared}, "
+        f"horizon {summary['horizon']}): {part} {summary['measure']} {valid:.4g}, {compared}, "
         f"best of {summary['steps']} steps at {summary['best_step']}, {summary['seconds']:.1f} s"
         f"{', then trained again on train and valid' if summary['refit'] else ''}; {summary['model_file']}"
     )

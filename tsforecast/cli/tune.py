@@ -52,7 +52,7 @@ def tune(
 
     report = Reporter(quiet=quiet, verbose=verbose)
     kind = format_of_table("json" if json else format)
-    check_outputs(output, trials, replace=force, inputs=data or [])
+    check_outputs(output, trials, replace=force, inputs=[*(data or []), config])
     settings = flags.settings(config, pairs or [], recipe)
     options = settings.build(TuneOptions)
     bench = _bench(settings, options, searches or [], data, report)

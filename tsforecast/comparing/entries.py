@@ -67,6 +67,11 @@ def parse_entries(settings: Settings, chosen: CompareOptions) -> list[Entry]:
     return entries
 
 
+def toml_files(models: Sequence[str]) -> list[Path]:
+    """Return the TOML files among ``--models``."""
+    return [path for word in _words(models) if (path := Path(_parts(word)[0])).suffix == ".toml"]
+
+
 def trained_models() -> list[str]:
     """Return the registered models that have something to train."""
     return [name for name in MODELS if MODELS.get(name).trainer != "none"]
@@ -78,8 +83,13 @@ def _words(models: Sequence[str]) -> list[str]:
     return [word.strip() for word in re.split(r",(?=\s*[A-Za-z_./])", joined) if word.strip()]
 
 
+def _parts(word: str) -> list[str]:
+    """Return the name of an entry, then its settings."""
+    return re.split(r":(?=[A-Za-z_.]+=)", word)
+
+
 def _entry(word: str, settings: Settings, chosen: CompareOptions) -> Entry:
-    name, *pairs = re.split(r":(?=[A-Za-z_.]+=)", word)
+    name, *pairs = _parts(word)
     path = Path(name)
     if path.suffix == ".toml":
         name, own = path.stem, _from_layer(toml_layer(path), settings)

@@ -17,10 +17,13 @@ from tsforecast.evaluating.loop import diagnose_one_step, one_step
 from tsforecast.evaluating.seen import first_new_rows
 from tsforecast.forecasting.ahead import Ahead, fill_from, rows_at
 from tsforecast.forecasting.baselines import baselines
+from tsforecast.forecasting.divergence import warning_of_divergence
 from tsforecast.forecasting.forecaster import Forecaster
 from tsforecast.forecasting.outputs import InUnits
 from tsforecast.forecasting.reference import clear_sky_persistence, climatology
 from tsforecast.metrics.base import Floats
+
+LOST = "its errors there count as infinite"
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,13 @@ class Backtest:
         forecasts: One per target, with actual values and baselines.
         scored: Rows that at least one forecast covers.
         unscored: Rows of the span that none covers (no complete lags before them).
+        diverges: From when on forecasts are lost; empty where none is.
     """
 
     forecasts: tuple[Forecasts, ...]
     scored: int
     unscored: int
+    diverges: str
 
 
 def backtest(
@@ -62,9 +67,14 @@ def backtest(
         future: Rows with future covariates, which count before those of the frame.
 
     Raises:
-        DataError: No rows to score.
+        DataError: No rows to score, or future rows without a clock.
         UsageError: Adaptive, and the forecaster has no conformal intervals.
     """
+    if future is not None and frame.freq.kind == "step":
+        raise DataError(
+            "rows without a clock cannot be placed among those that are scored",
+            hint="leave --future-data away, and write its covariates to the data",
+        )
     horizon = horizon or forecaster.shape.horizon
     first = frame.bounds[:-1] if in_sample else first_new_rows(forecaster, frame)
     span = np.arange(len(frame.time)) >= np.repeat(first, np.diff(frame.bounds))
@@ -91,7 +101,8 @@ def backtest(
     observed = np.any([np.isfinite(frame.observed(t)) for t in range(forecaster.targets)], axis=0)
     known = np.flatnonzero(observed & span)
     covered = len(np.intersect1d(known, rows[rows >= 0]))
-    return Backtest(made, covered, len(known) - covered)
+    diverges = warning_of_divergence(forecaster.network, frame, cutoffs, time, whole.lost, LOST)
+    return Backtest(made, covered, len(known) - covered, diverges)
 
 
 def _adapted(

@@ -130,6 +130,8 @@ def _share(f: Forecasts, level: float, overlap: int) -> Share:
 
 def _interval(f: Forecasts, lower: float, upper: float, overlap: int) -> Interval:
     hits, nominal = inside(f, lower, upper), upper - lower
+    with np.errstate(invalid="ignore"):  # an interval that has diverged holds nothing, and has no width
+        width = f.quantiles[upper] - f.quantiles[lower]
     return Interval(
         lower,
         upper,
@@ -137,7 +139,7 @@ def _interval(f: Forecasts, lower: float, upper: float, overlap: int) -> Interva
         _mean(hits),
         tolerance(hits, nominal, series=f.series, overlap=overlap),
         lowest_local(hits, series=f.series, window=IN_A_ROW),
-        _mean(np.where(np.isfinite(hits), f.quantiles[upper] - f.quantiles[lower], np.nan)),
+        _mean(np.where(np.isfinite(hits), width, np.nan)),
     )
 
 

@@ -110,7 +110,7 @@ def evaluate(
     notes += [note for note, _ in costs if note]
     domain = DOMAINS.get(forecaster.options.domain)
     made = _evaluation(folds.forecasts, metrics, domain is not None and domain.random_walk, notes)
-    return replace(made, warnings=[warning for _, warning in costs if warning])
+    return replace(made, warnings=[*filter(None, (folds.diverges, *(warning for _, warning in costs)))])
 
 
 def _unscored(folds: Backtest, stride: int) -> str:

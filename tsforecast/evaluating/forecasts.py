@@ -41,7 +41,7 @@ class Forecasts:
         time: (K, H) time of each forecast, likewise.
         is_clock: False when time is a step index.
         actual: (K, H), NaN where unknown.
-        forecast: (K, H).
+        forecast: (K, H), infinite where it has diverged, NaN where there is none.
         last: (K,) last known actual at the cutoff.
         baselines: Name to (K, H) forecasts: ``naive``, ``seasonal_naive``, ``drift`` and those of the domain.
         season_length: Steps per season.
@@ -119,8 +119,9 @@ class Forecasts:
         """Return the same forecasts in units in which errors can be averaged over all series.
 
         Of unlike series each has its own: the denominator of MASE. Where that is not known, as of a series that
-        training has not seen, it is the error of the naive forecast on the folds of the series; what has neither has no
-        known actual.
+        training has not seen, or zero, as of one that was flat, it is the error of the naive forecast on the folds of
+        the series; where that is zero, too, as of a series that stays flat, its mean absolute actual, or else 1: a
+        wrong forecast of it counts.
 
         Args:
             unit: Of the metric that is averaged; only those in the unit of the ``target`` ask for it.
@@ -130,7 +131,10 @@ class Forecasts:
         """
         if not self.unlike or unit != "target":
             return self
-        units = np.where(self.scale[:, 0] > 0, self.scale[:, 0], self._naive_errors())[:, None]
+        units = np.ones(len(self.scale))
+        for known in (self._means(self.actual), self._means(self.actual - self.last[:, None]), self.scale[:, 0]):
+            units = np.where(known > 0, known, units)  # the last that is known
+        units = units[:, None]
         own = units[self.series]
         return replace(
             self,
@@ -146,14 +150,13 @@ class Forecasts:
             record=None,
         )
 
-    def _naive_errors(self) -> Floats:
-        """Return (S,) mean absolute errors of the last value; NaN where they are not known, or zero."""
-        error = np.abs(self.actual - self.last[:, None])
-        known = np.isfinite(error)
-        code = np.broadcast_to(self.series[:, None], error.shape)[known]
-        total = np.bincount(code, weights=error[known], minlength=len(self.scale))
+    def _means(self, values: Floats) -> Floats:
+        """Return (S,) mean absolute values of (K, H) by series; NaN where none is known."""
+        known = np.isfinite(values)
+        code = np.broadcast_to(self.series[:, None], values.shape)[known]
+        total = np.bincount(code, weights=np.abs(values[known]), minlength=len(self.scale))
         count = np.bincount(code, minlength=len(self.scale))
-        mean: Floats = np.divide(total, count, out=np.full(len(total), np.nan), where=total > 0)
+        mean: Floats = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
         return mean
 
     def shared_folds(self) -> int:
@@ -167,7 +170,7 @@ class Forecasts:
 
     def by_row(self) -> Forecasts:
         """Return every forecast that was made as a fold of one step: K' rows in order, H = 1."""
-        fold, step = np.nonzero(np.isfinite(self.forecast))
+        fold, step = np.nonzero(~np.isnan(self.forecast))
 
         def column(values: NDArray[Any]) -> NDArray[Any]:
             return values[fold, step][:, None]

@@ -103,11 +103,13 @@ def drift_of_run(forecaster: Forecaster, f: Forecasts) -> str:
 def _errors(f: Forecasts, values: Floats) -> Floats:
     """Return (1 + H,) mean absolute errors, first over all steps, then at each; NaN where there are none.
 
+    Infinite where the forecast has diverged.
+
     Counted are the pairs that forecast and open loop have, too.
     """
     assert f.open_loop is not None
-    error = np.abs(np.where(np.isfinite(f.forecast) & np.isfinite(f.open_loop), values - f.actual, np.nan))
-    known = np.isfinite(error)
+    error = np.abs(np.where(~np.isnan(f.forecast) & np.isfinite(f.open_loop), values - f.actual, np.nan))
+    known = ~np.isnan(error)
     total, count = np.where(known, error, 0.0).sum(axis=0), known.sum(axis=0)
     with np.errstate(invalid="ignore"):
         mean: Floats = np.concatenate(([total.sum()], total)) / np.concatenate(([count.sum()], count))

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from tsforecast.data.frame import Frame
 from tsforecast.errors import DataError
-from tsforecast.evaluating.backtest import assemble, with_open_loop
+from tsforecast.evaluating.backtest import LOST, assemble, with_open_loop
 from tsforecast.evaluating.forecasts import Forecasts
 from tsforecast.evaluating.loop import diagnose_one_step, one_step
 from tsforecast.evaluating.seen import first_new_rows
 from tsforecast.evaluating.verdict import Verdict
 from tsforecast.forecasting.ahead import rows_at
+from tsforecast.forecasting.divergence import warning_of_divergence
 from tsforecast.forecasting.forecaster import Forecaster
 from tsforecast.registry import METRICS
 
@@ -79,6 +80,8 @@ def simulate(forecaster: Forecaster, frame: Frame, *, warmup: int = 0, in_sample
     made = made if taught else with_open_loop(made, ahead, rows)
     made = tuple(replace(f, diagnosis=diagnose_one_step(forecaster, frame, ahead, t)) for t, f in enumerate(made))
     notes, warnings = _remarks(forecaster, runs, known, taught)
+    lost = np.asarray(np.isinf(values).any(axis=2))
+    warnings += filter(None, [warning_of_divergence(forecaster.network, frame, runs.cutoffs, time, lost, LOST)])
     if base:
         notes.append(f"predict draws the forecast towards {base.replace('_', ' ')}, a simulation does not")
     return Simulation(made, notes, warnings)
@@ -91,8 +94,9 @@ def verdict_of_run(f: Forecasts, verdict: Verdict) -> Verdict:
     text = f"Simulation: fit {fit:.1f} %, RMSE {rmse:.4g}"
     if not verdict.best:
         return replace(verdict, sentence=f"{text}.")
-    count = verdict.baselines[verdict.best].dm.n
-    if count >= FEW_RUNS:
+    against = verdict.baselines[verdict.best]
+    count = against.dm.n
+    if count >= FEW_RUNS or against.diverges:
         return replace(verdict, sentence=f"{text}. {verdict.sentence}")
     skill = verdict.skill
     size = f"{abs(100 * skill):.1f} % {'lower' if skill > 0 else 'higher'}"

@@ -50,11 +50,19 @@ class Direction:
 
 @dataclass(frozen=True)
 class Against:
-    """The forecast against one baseline, on the rows that both have; ``skill`` = 1 - score / score of the baseline."""
+    """The forecast against one baseline, on the rows that both have; ``skill`` = 1 - score / score of the baseline.
+
+    Of a forecast that diverges it is minus infinity, and there is no test: infinite losses have no mean difference.
+    """
 
     score: float
     skill: float
     dm: DM
+
+    @property
+    def diverges(self) -> bool:
+        """The forecast is infinite on some of the rows."""
+        return math.isnan(self.dm.p_value)
 
 
 @dataclass(frozen=True)
@@ -125,12 +133,12 @@ def judge(f: Forecasts, metric: str = "mae", *, random_walk: bool = False) -> Ve
     ordered = f.in_order().comparable(chosen.unit)
     compared = {name: _compare(ordered, chosen, values) for name, values in ordered.baselines.items()}
     compared = {name: against for name, against in compared.items() if not math.isnan(against.skill)}
-    best = min(compared, key=lambda name: compared[name].skill, default="")
+    best = min(compared, key=lambda name: (compared[name].skill, compared[name].score), default="")
     skilled = bool(best) and compared[best].skill > NEGLIGIBLE and compared[best].dm.p_value < SIGNIFICANT
     lag = lag_of_best_correlation(ordered)
     own_units = ordered.unlike != f.unlike
     sentence = _sentence(_loss(metric, own_units), compared, best, random_walk)
-    if lag is not None and lag.repeats_last:
+    if lag is not None and lag.repeats_last and not np.isinf(ordered.forecast).any():
         sentence += f", and it mostly repeats the last value (best correlation at shift {lag.shift})"
     return Verdict(
         target=f.target,
@@ -168,6 +176,9 @@ def _compare(f: Forecasts, metric: Metric, baseline: Floats) -> Against:
     forecast = settled(f.forecast, baseline, f.scale[f.series, :1])  # equal forecasts have equal losses
     ours, theirs = f.pairs(np.where(either, np.nan, forecast)), f.pairs(np.where(either, np.nan, baseline))
     score, reference = metric.score(ours), metric.score(theirs)
+    known = ~np.isnan(ours.actual) & ~np.isnan(ours.forecast)
+    if np.isinf(ours.forecast[known]).any() and not math.isnan(score):
+        return Against(reference, -math.inf, DM(math.inf, math.nan, int(known.any(axis=1).sum())))
     skill = 1 - score / reference if reference > 0 else (0.0 if score == reference else -math.inf)
     with np.errstate(all="ignore"):
         losses = metric.terms(ours)[0], metric.terms(theirs)[0]
@@ -180,7 +191,7 @@ def _direction(f: Forecasts) -> Direction:
     accuracy, n = metric.score(rows), metric.count(rows)
     # The H rows of a fold share one last value, and are not H independent trials but about one.
     low, high = wilson_interval(accuracy, n / f.actual.shape[1])
-    went = moves(rows, rows.actual)[np.isfinite(f.forecast)]
+    went = moves(rows, rows.actual)[~np.isnan(f.forecast)]
     up, moved = np.count_nonzero(went > 0), np.count_nonzero(np.abs(went) > 0)
     return Direction(accuracy, low, high, n, up / moved if moved else math.nan)
 
@@ -196,6 +207,8 @@ def _sentence(loss: str, compared: Mapping[str, Against], best: str, random_walk
     label = _RANDOM_WALK.get(best, best) if random_walk else best
     chance = "p < 0.001" if dm.p_value < 0.001 else f"p = {dm.p_value:.3f}"
     percent = f"{100 * abs(skill):.1f} %"
+    if compared[best].diverges:
+        return f"Worse than {label}: it diverges; use the {best} forecast"
     if dm.n < 2:
         return f"No verdict: {dm.n} fold is too few for a test; evaluate more windows"
     if dm.p_value >= SIGNIFICANT or abs(skill) <= NEGLIGIBLE:

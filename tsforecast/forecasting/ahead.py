@@ -97,6 +97,39 @@ def fill_from(
         values[k, hit] = np.where(np.isfinite(given), given, values[k, hit])
 
 
+def place_without_clock(frame: Frame, future: Frame) -> tuple[Frame, str]:
+    """Say when future rows are that have no clock: each series of them counts from 0.
+
+    They are what follows the last known row of their series; or, where they repeat the known rows of every series and
+    go on, the whole record from its first row.
+
+    Args:
+        frame: Known rows without a clock, their future covariates last.
+        future: Rows with future covariates.
+
+    Returns:
+        The future rows at their steps, and where they were placed.
+    """
+    known = frame.values[:, frame.values.shape[1] - future.values.shape[1] :]
+    codes, time, repeats = {name: s for s, name in enumerate(frame.series)}, future.time.copy(), []
+    for name, first, end in zip(future.series, future.bounds[:-1], future.bounds[1:], strict=True):
+        if name in codes:
+            own = slice(int(frame.bounds[codes[name]]), int(frame.bounds[codes[name] + 1]))
+            repeats.append(_goes_on(known[own], future.values[first:end]))
+            time[first:end] += int(frame.time[own][-1]) + 1
+    if repeats and all(repeats):
+        return future, "future rows have no clock: they repeat the known rows, and count from the first of them"
+    return replace(future, time=time), "future rows have no clock: they follow the last known row of their series"
+
+
+def _goes_on(known: NDArray[np.float32], given: NDArray[np.float32]) -> bool:
+    """Tell whether given rows (M, F) are known ones (N, F) and more: where both have a value, it is the same."""
+    if len(given) <= len(known):
+        return False
+    both = np.isfinite(known) & np.isfinite(given[: len(known)])
+    return bool(both.any() and (known[both] == given[: len(known)][both]).all())
+
+
 def fill_together(frame: Frame, future: Frame, missing: Missing, count: int) -> tuple[Frame, Frame, str]:
     """Fill the holes in the future covariates of known and of future rows together, as those of one table.
 

@@ -187,7 +187,7 @@ class Forecaster:
         ordered = np.moveaxis(np.sort(base, axis=-1)[..., rank], -1, 0) if levels else base.transpose(3, 0, 1, 2)
         point = self.to_units(middle, made.time, made.scaler)
         quantiles = self.to_units(ordered, made.time, made.scaler)
-        return InUnits(made.time, point, np.moveaxis(quantiles, 0, -1))
+        return InUnits.of(made, point, np.moveaxis(quantiles, 0, -1))
 
     def distances(self, made: Scaled) -> NDArray[np.float64]:
         """Return (K, H, T, n) output of each requested level minus point; 0 for those that the network has not."""

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from tsforecast.data.scale import Scaler
 from tsforecast.models.base import FloatArray
 
+LARGEST = np.finfo(np.float32).max  # a network computes no larger number, and none is printed
+
 
 @dataclass(frozen=True)
 class InUnits:
-    """Forecasts from K cutoffs over H steps of T targets, in data units.
+    """Forecasts from K cutoffs over H steps of T targets, in data units; infinite where they are lost.
 
     Attributes:
         time: (K, H).
@@ -24,6 +26,26 @@ class InUnits:
     time: NDArray[np.int64]
     point: NDArray[np.float64]
     quantiles: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, made: Scaled, point: NDArray[np.float64], quantiles: NDArray[np.float64]) -> InUnits:
+        """Return forecasts that end at the first step where they, or the outputs they come from, are no number.
+
+        What follows was forecast from it, and limits of the domain, which may hide it, make no forecast of it.
+        """
+        sound = np.isfinite(made.values).all(axis=(2, 3))
+        for numbers in (point, *np.moveaxis(quantiles, -1, 0)):
+            sound &= (np.abs(numbers) <= LARGEST).all(axis=2)
+        lost = np.logical_or.accumulate(~sound, axis=1)
+        if not lost.any():
+            return cls(made.time, point, quantiles)
+        point, quantiles = (np.where(lost[(..., *[None] * (a.ndim - 2))], np.inf, a) for a in (point, quantiles))
+        return cls(made.time, point, quantiles)
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """(K, H) True where the forecast has diverged."""
+        return np.asarray(np.isinf(self.point).any(axis=2))
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,16 @@ from tsforecast.data.build import build
 from tsforecast.data.clock import Clock
 from tsforecast.data.frame import Frame
 from tsforecast.data.missing import FILLS, Missing
-from tsforecast.data.table import Table, listed
+from tsforecast.data.table import Table
 from tsforecast.domains import check_domain, find_domain
 from tsforecast.errors import DataError, TrainingError
-from tsforecast.forecasting.ahead import fill_together
+from tsforecast.forecasting.ahead import fill_together, place_without_clock
 from tsforecast.forecasting.cutoffs import last_rows
+from tsforecast.forecasting.divergence import warning_of_divergence
 from tsforecast.forecasting.forecast_columns import forecast_column, quantile_column
 from tsforecast.forecasting.forecaster import Forecaster
 from tsforecast.forecasting.reference import NightTable
 from tsforecast.options import DomainOptions, ReadOptions
-
-LARGEST = np.finfo(np.float32).max  # a network computes no larger number, and none is printed
 
 
 @dataclass(frozen=True)
@@ -138,11 +137,15 @@ def predict(
     """
     cutoffs, notes = last_rows(forecaster, frame, at)
     horizon = horizon or forecaster.shape.horizon
-    outputs = forecaster.outputs(frame, cutoffs, horizon, future=future)
-    made = forecaster.finish(outputs)
-    numbers = np.concatenate((made.point[..., None], made.quantiles), axis=-1)
-    kept = np.isfinite(outputs.values).all(axis=(2, 3)) & (np.abs(numbers) <= LARGEST).all(axis=(2, 3))
-    lost = np.logical_or.accumulate(~kept, axis=1)  # what follows was forecast from it
+    made = forecaster.forecast(frame, cutoffs, horizon, future=future)
+    lost = made.lost
+    if lost.all():
+        raise TrainingError(
+            "the forecast is not finite from its first step on: the model diverges on these rows",
+            hint="look for wild values in the last rows of the data, or train again with smaller weights "
+            "(a smaller trainer.learning_rate, --normalize last)",
+        )
+    where = (forecaster.network, frame, cutoffs, made.time, lost)
     notes += filter(None, (_caveat_of_feedback(forecaster, horizon), caveat_of_quantiles(forecaster, horizon)))
     return Prediction(
         frame=frame,
@@ -154,40 +157,8 @@ def predict(
         series_id=forecaster.schema.series_id,
         targets=forecaster.schema.target_columns,
         notes=tuple(notes),
-        warnings=tuple(filter(None, [_warning_of_divergence(forecaster, frame, cutoffs, made.time, lost)])),
+        warnings=tuple(filter(None, [warning_of_divergence(*where, "its values are left empty")])),
     )
-
-
-def _warning_of_divergence(
-    forecaster: Forecaster,
-    frame: Frame,
-    cutoffs: NDArray[np.int64],
-    time: NDArray[np.int64],
-    lost: NDArray[np.bool_],
-) -> str:
-    """Say from when on forecasts (K, H) are not finite; empty where all are.
-
-    Raises:
-        TrainingError: None is.
-    """
-    if lost.all():
-        raise TrainingError(
-            "the forecast is not finite from its first step on: the model diverges on these rows",
-            hint="look for wild values in the last rows of the data, or train again with smaller weights "
-            "(a smaller trainer.learning_rate, --normalize last)",
-        )
-    which = np.flatnonzero(lost.any(axis=1))
-    if not len(which):
-        return ""
-    since = frame.clock.text(int(time[which, lost[which].argmax(axis=1)].min()))
-    names = [frame.series[s] for s in frame.series_of(cutoffs[which])]
-    whose = "" if names == [""] else f" of series {names[0]}"
-    if len(names) > 1:
-        whose = f" of {len(names)} series ({listed(names)})"
-    since = f"{since} on" if len(names) == 1 else f"{since} on at the earliest"
-    fed_back = forecaster.network.free_running or lost.shape[1] > forecaster.network.block
-    what = "that is fed back diverges" if fed_back else "is not finite"
-    return f"the forecast{whose} {what} from {since}: its values are left empty"
 
 
 class Ready(NamedTuple):
@@ -218,7 +189,7 @@ def make_ready(
         table: What was read, of the forecaster's ``source_columns``.
         settings: The options of reading (how both tables were read) and of the domain; all others are ignored.
         missing: Another treatment of holes than in training.
-        future: The file of future covariates.
+        future: The file of future covariates; where there is no clock, what follows the data.
 
     Raises:
         UsageError: The options of the domain do not fit together, or not the data.
@@ -227,6 +198,9 @@ def make_ready(
     read_options = settings.build(ReadOptions)
     frame, notes = read_frame(forecaster, table, read_options, missing=missing)
     ahead = None if future is None else read_future(forecaster, future, read_options)
+    if ahead is not None and frame.freq.kind == "step":
+        ahead, where = place_without_clock(frame, ahead)
+        notes.append(where)
     how, count = missing or forecaster.schema.missing, forecaster.columns[2] - 2 * len(forecaster.schema.calendar)
     if ahead is not None and count and Missing.parse(how).how in FILLS:
         frame, ahead, done = fill_together(frame, ahead, Missing.parse(how), count)

@@ -52,14 +52,14 @@ def find_lag(last: Floats, actual: Floats, forecast: Floats, series: NDArray[np.
     Args:
         last: (K,) last known actual, folds sorted by series and cutoff.
         actual: (K, H), NaN where unknown.
-        forecast: (K, H).
+        forecast: (K, H); what is not finite is left out.
         series: (K,) series code.
 
     Returns:
         The longest examined step that agrees with most of them; None where no step has enough pairs of folds.
     """
     known = np.column_stack([last, actual])[-_FOLDS:]
-    forecast = forecast[-_FOLDS:]
+    forecast = np.where(np.isfinite(forecast), forecast, np.nan)[-_FOLDS:]
     together = np.flatnonzero(np.diff(series[-_FOLDS:]) == 0)
     horizon = forecast.shape[1]
     steps = np.unique(np.linspace(1, horizon, min(horizon, _STEPS)).astype(int))

@@ -217,7 +217,8 @@ class Backprop(Trainer):
     @property
     def remedy(self) -> str:
         rate = self.config.rate
-        return f"use a smaller step, --set trainer.learning_rate={rate / 10:g} (now {rate:g}), or --set trainer.clip=1"
+        smaller = f"use a smaller step, --set trainer.learning_rate={rate / 10:g} (now {rate:g})"
+        return smaller if 0 < self.config.clip <= 1 else f"{smaller}, or --set trainer.clip=1"
 
     @property
     def _kept(self) -> dict[str, torch.Tensor]:

@@ -40,6 +40,11 @@ def judged_windows(starts: NDArray[np.int64], values_each: int, *, least: int = 
     return thinned(starts, min(VALID_WINDOWS, max(MOST_VALUES // values_each, least)))
 
 
+def independent(starts: NDArray[np.int64], horizon: int) -> int:
+    """Return how many of the windows (n,) do not overlap."""
+    return len(np.unique(starts // horizon))
+
+
 def chance_of_truth(share: float) -> float:
     """Return how often a mixed loop is shown the truth when a share of the training is done: 1, falling to 0."""
     return max(0.0, 1 - share / TAUGHT)

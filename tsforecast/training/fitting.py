@@ -16,13 +16,14 @@ from tsforecast.durations import seconds
 from tsforecast.errors import TrainingError
 from tsforecast.forecasting.ahead import Ahead
 from tsforecast.forecasting.forecaster import Forecaster
-from tsforecast.forecasting.intervals import Margins, measure, needed_windows
+from tsforecast.forecasting.intervals import Margins, measure
 from tsforecast.models.base import FloatArray
 from tsforecast.trainers.base import Progress, Spent, endless
 from tsforecast.trainers.objective import judged_windows
 from tsforecast.training import checkpoint as checkpoints
 from tsforecast.training import shrinkage
 from tsforecast.training.checkpoint import Checkpoint
+from tsforecast.training.quantile_levels import needed_windows
 from tsforecast.training.shrinkage import Shrinkage
 from tsforecast.training.start import initial, is_solved
 from tsforecast.training.task import Task

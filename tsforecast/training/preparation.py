@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforecast.artifact import version_of
 from tsforecast.config import make
 from tsforecast.data.build import Schema, build
 from tsforecast.data.clock import parse_time
@@ -24,7 +23,6 @@ from tsforecast.data.window import Tables, WindowIndex
 from tsforecast.durations import seconds
 from tsforecast.errors import DataError, UsageError
 from tsforecast.forecasting.forecaster import Forecaster, transformed
-from tsforecast.forecasting.intervals import blind, check_windows, resolve
 from tsforecast.forecasting.memory import remember
 from tsforecast.models.base import Inputs, Network, layers
 from tsforecast.models.normalize import USUAL, roll_out
@@ -36,8 +34,10 @@ from tsforecast.training.checks import check_fit, check_values
 from tsforecast.training.defaults import choose_shape, explain, look
 from tsforecast.training.fitness import make_fitness
 from tsforecast.training.probe import choose_normalization
+from tsforecast.training.quantile_levels import blind, check_windows, resolve
 from tsforecast.training.start import initial
 from tsforecast.training.task import Task
+from tsforecast.versions import version_of
 
 FEW_WINDOWS = 30
 

@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from tsforecast.data.window import Tables, thinned
 from tsforecast.metrics.significance import beyond_noise
-from tsforecast.models.normalize import NORMALIZATIONS, USUAL, statistics
+from tsforecast.models.normalize import USUAL, statistics
 from tsforecast.ops.numpy_ops import NumpyOps
 from tsforecast.trainers.least_squares import Moments
 from tsforecast.trainers.losses import LOSSES
+from tsforecast.trainers.objective import independent
+from tsforecast.training.start import CHUNK, MOST_LAGS, PENALTIES
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-MOST_LAGS = 2_048  # a larger system takes longer to solve than it tells
+TRIED = (USUAL, "mean", "revin")  # not none: a regression follows levels that it has not seen, a network does not
 MOST_ROWS = 4_096  # windows of one target that a regression is fitted on, and as many that it is judged by
-CHUNK = 1_024
-PENALTIES = (1e-4, 1e-2, 1.0)
 LEAST = 0.05  # share of the loss that another normalisation must gain: a network is not a regression
 NOTHING = 0.01  # scaled units: what is gained where every normalisation leaves next to nothing is rounding
 
@@ -44,11 +44,11 @@ def choose_normalization(tables: Tables, train: Rows, valid: Rows, lags: int, ho
         return USUAL
     targets = tables.target.shape[1]
     train, valid = (thinned(starts, max(MOST_ROWS // targets, 2)) for starts in (train, valid))
-    losses = {mode: _losses(tables, train, valid, (lags, horizon), mode, loss) for mode in NORMALIZATIONS}
+    losses = {mode: _losses(tables, train, valid, (lags, horizon), mode, loss) for mode in TRIED}
     best = min(losses, key=lambda mode: losses[mode].mean())
     much = losses[USUAL].mean() - losses[best].mean() > NOTHING
-    independent = len(np.unique(valid // horizon))
-    return best if much and beyond_noise(losses[USUAL], losses[best], independent, least=LEAST) else USUAL
+    windows = independent(valid, horizon)
+    return best if much and beyond_noise(losses[USUAL], losses[best], windows, least=LEAST) else USUAL
 
 
 def _losses(tables: Tables, train: Rows, valid: Rows, sizes: tuple[int, int], mode: str, loss: str) -> Floats:

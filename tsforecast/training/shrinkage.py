@@ -15,7 +15,7 @@ from tsforecast.models.normalize import roll_out
 from tsforecast.models.shrunk import BASES, WEIGHT, drawn
 from tsforecast.ops.base import Array
 from tsforecast.ops.numpy_ops import NumpyOps
-from tsforecast.trainers.objective import Objective, judged_windows
+from tsforecast.trainers.objective import Objective, independent, judged_windows
 from tsforecast.training.task import Task
 
 WEIGHTS = np.linspace(0.0, 1.0, 21)
@@ -74,7 +74,7 @@ def measure(task: Task, params: Mapping[str, FloatArray]) -> Shrinkage | None:
     values = objective.horizon * task.forecaster.targets * task.forecaster.dims.quantiles
     starts = judged_windows(objective.valid, values)
     losses = _losses(objective, task.native(params), starts, network)
-    chosen = choose(losses, len(np.unique(starts // objective.horizon)))
+    chosen = choose(losses, independent(starts, objective.horizon))
     return Shrinkage(base, float(WEIGHTS[chosen]), float(losses[chosen].mean()))
 
 

@@ -108,6 +108,7 @@ def _repeated(network: Network, around: FloatArray | float = 0.0) -> Forecast:
     """Return the forecast of a network without parameters, for an objective."""
 
     def forecast(ops: Ops, _: Any, batch: Any, horizon: int) -> Array:
-        return roll_out(ops, network, {}, Inputs(**batch), horizon) + around
+        more = around if isinstance(around, float) else around[:horizon]
+        return roll_out(ops, network, {}, Inputs(**batch), horizon) + more
 
     return forecast
