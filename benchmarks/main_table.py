@@ -134,7 +134,7 @@ def nearness(cells: list[Cell]) -> str:
     recipes = [m for m in dict.fromkeys(str(c["model"]) for c in cells) if m in RECIPES]
     if len(recipes) < 2:
         return ""
-    near, names = 0, list(dict.fromkeys(c["set"] for c in cells))
+    near, names = 0, list(dict.fromkeys(c["set"] for c in cells if c["model"] != first))  # where there is a choice
     for name in names:
         own = [c for c in cells if c["set"] == name]
 
