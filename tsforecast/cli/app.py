@@ -39,12 +39,9 @@ def make_app(commands: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
+        from tsforecast.versions import version_of
 
-        try:
-            typer.echo(f"tsforecast {version('tsforecast')}")
-        except PackageNotFoundError:
-            typer.echo("tsforecast (not installed)")
+        typer.echo(f"tsforecast {version_of('tsforecast') or '(not installed)'}")
         raise typer.Exit
 
 
